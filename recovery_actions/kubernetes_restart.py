@@ -19,6 +19,7 @@ from daemon.core.ports.actions import ActionContext, Landed, Ready, Refused
 from daemon.core.values.outcome import Outcome, Permanent
 from recovery_actions.kubernetes import guards, objects, patches
 from recovery_actions.kubernetes.applying import Found, apply_patch
+from recovery_actions.kubernetes.blocked import Unblocker
 from recovery_actions.kubernetes.client import ClusterClient
 from recovery_actions.kubernetes.errors import Missing, VersionConflict
 from recovery_actions.kubernetes.names import Workload, WorkloadParams
@@ -113,6 +114,7 @@ class KubernetesRestart(WorkloadAction[KubernetesRestartParams]):
             hold=params.hold,
             pace=self._pace,
             stale=applied,
+            help_out=Unblocker(self._client, workload, self._pace).help_out,
         )
         ended = await rollout.follow()
         text = f"the pods of {workload.title} were restarted"

@@ -28,20 +28,18 @@ The template counts as `to` with what admission makes of it: see `ownership.stil
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import timedelta
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from daemon.core.ports.actions import ActionContext, Landed, Ready, Refused
 from daemon.core.values.outcome import Outcome, Permanent
-from recovery_actions.kubernetes import guards, objects, ownership, patches
+from recovery_actions.kubernetes import guards, objects, patches
 from recovery_actions.kubernetes.applying import Found, apply_patch
 from recovery_actions.kubernetes.blocked import Unblocker
 from recovery_actions.kubernetes.errors import Forbidden, Missing, VersionConflict
-from recovery_actions.kubernetes.names import Workload, WorkloadParams
-from recovery_actions.kubernetes.objects import Raw
+from recovery_actions.kubernetes.names import WorkloadParams
 from recovery_actions.kubernetes.patches import Patch
 from recovery_actions.kubernetes.revisions import (
     WorkloadRevision,
@@ -50,6 +48,7 @@ from recovery_actions.kubernetes.revisions import (
     read_state,
     workload_history,
 )
+from recovery_actions.kubernetes.rollback_request import RollbackRequest
 from recovery_actions.kubernetes.rollout import progress_overdue, rollout_status
 from recovery_actions.kubernetes.waiting import HoldTime, Rollout, RolloutLimit
 from recovery_actions.kubernetes.workload_action import WorkloadAction, refused_by_cluster
@@ -111,7 +110,7 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
         `unreachable`, `progress_deadline_exceeded`, `rollout_timeout`, `reverted` or `paused`;
         `unknown` with `unreachable` or `rollout_unknown`.
         """
-        request = _Request(intent, context.token)
+        request = RollbackRequest(intent, context.token)
         applied = await apply_patch(
             self._client,
             params.workload,
@@ -123,9 +122,9 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
         if isinstance(applied, Outcome):
             return applied
         await context.progress(f"{intent['to']} is asked for")
-        notes = await self._handed_back(params.workload, request)
+        notes = await request.hand_back(self._client, params.workload, self._pace)
         unblocker = Unblocker(
-            self._client, params.workload, intent["from"], self._pace, request.older
+            self._client, params.workload, self._pace, intent["from"], request.older
         )
         rollout = Rollout(
             client=self._client,
@@ -142,19 +141,8 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
         ended = await rollout.follow()
         text = f"{params.workload.title} was rolled back from {intent['from']} to {intent['to']}"
         if unblocker.deleted:
-            notes = [f"deleted to that end: {', '.join(unblocker.deleted)}", *notes]
+            notes.insert(0, f"deleted to that end: {', '.join(unblocker.deleted)}")
         return ended.outcome("rolled_back", text, _facts(intent), notes)
-
-    async def _handed_back(self, workload: Workload, request: _Request) -> list[str]:
-        """What the next deployment has to know, after our patch."""
-        if request.asked is None:
-            return []
-        before = request.before
-        notes = [await ownership.hand_back_fields(self._client, workload, request.asked, before)]
-        if before is not None:
-            had = objects.template_of(before)
-            notes.append(ownership.left_by_next_apply(before, had, request.asked))
-        return notes
 
     async def check(
         self, params: KubernetesRollbackParams, intent: Mapping[str, str], context: ActionContext
@@ -166,7 +154,7 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
             state = await read_state(self._client, params.workload)
         except Missing:
             return "unknown"
-        request = _Request(intent, context.token, state.find(intent["to"]))
+        request = RollbackRequest(intent, context.token, state.find(intent["to"]))
         if request.is_ours(state.raw):
             status = rollout_status(params.workload.kind, state.raw, intent.get("late", ""))
             return "done" if status.finished else "half_done"
@@ -210,7 +198,7 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
         return NotReady("changed_meanwhile", text)
 
     async def _look(
-        self, params: KubernetesRollbackParams, request: _Request, context: ActionContext
+        self, params: KubernetesRollbackParams, request: RollbackRequest, context: ActionContext
     ) -> Found | Refused | Outcome:
         """What there is to do at the moment of acting."""
         intent = request.intent
@@ -232,42 +220,6 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
             return obstacle
         request.before = state.raw
         return Found(progress_overdue(state.raw), _patch(state, intent["from"], to, context))
-
-
-@dataclass
-class _Request:
-    """What a step asks for, and what became of it: the workload `before` our patch, the template
-    that the server `made` of it, as a digest, and all revisions but the one that is asked for."""
-
-    intent: Mapping[str, str]
-    token: str
-    to: WorkloadRevision | None = None
-    before: Raw | None = None
-    made: str = ""
-    older: Collection[str] = ()
-
-    @property
-    def asked(self) -> Raw | None:
-        """The pod template that is asked for."""
-        return self.to.template if self.to else None
-
-    def landed(self, raw: Raw) -> None:
-        """The patch was answered with that workload."""
-        self.made = objects.digest(objects.template_of(raw))
-
-    def is_ours(self, raw: Raw) -> bool:
-        """Whether the workload asks for what this step asked for, and because of it."""
-        if objects.uid_of(raw) != self.intent["uid"]:
-            return False
-        if not patches.carries_step(raw, self.token):
-            return False
-        if objects.digest(objects.template_of(raw)) in {self.intent["template"], self.made}:
-            return True
-        return self.asked is not None and ownership.still_asked(raw, self.asked)
-
-    def meddlers(self, raw: Raw) -> list[str]:
-        """Who has changed it since."""
-        return ownership.meddlers(raw, self.asked) if self.asked is not None else []
 
 
 def _obstacle(state: WorkloadState) -> Refused | None:

@@ -20,6 +20,7 @@ from daemon.core.ports.actions import ActionContext, Landed, Ready, Refused
 from daemon.core.values.outcome import Outcome, Permanent
 from recovery_actions.kubernetes import guards, objects, patches
 from recovery_actions.kubernetes.applying import Found, apply_patch
+from recovery_actions.kubernetes.blocked import Unblocker
 from recovery_actions.kubernetes.errors import Forbidden, Missing, VersionConflict
 from recovery_actions.kubernetes.names import (
     AUTOSCALING,
@@ -28,6 +29,7 @@ from recovery_actions.kubernetes.names import (
     Workload,
 )
 from recovery_actions.kubernetes.objects import Raw
+from recovery_actions.kubernetes.ownership import hand_back_fields
 from recovery_actions.kubernetes.rollout import progress_overdue, wanted_replicas
 from recovery_actions.kubernetes.waiting import Rollout, RolloutLimit
 from recovery_actions.kubernetes.workload_action import (
@@ -151,12 +153,14 @@ class KubernetesScale(WorkloadAction[KubernetesScaleParams]):
         `rollout_unknown`.
         """
         workload = params.workload
+        before: list[Raw] = []
         applied = await apply_patch(
-            self._client, workload, lambda: self._look(params, intent), self._pace, "scaled"
+            self._client, workload, lambda: self._look(params, intent, before), self._pace, "scaled"
         )
         if isinstance(applied, Outcome):
             return applied
         await context.progress(f"{intent['replicas']} replicas are asked for")
+        notes = [await self._handed_back(workload, raw) for raw in before[-1:]]
         rollout = Rollout(
             client=self._client,
             workload=workload,
@@ -166,11 +170,17 @@ class KubernetesScale(WorkloadAction[KubernetesScaleParams]):
             hold=timedelta(0),
             pace=self._pace,
             stale=applied,
+            help_out=Unblocker(self._client, workload, self._pace).help_out,
         )
         ended = await rollout.follow()
-        before, after = intent["replicas_before"], intent["replicas"]
-        text = f"{workload.title} was scaled from {before} to {after} replicas"
-        return ended.outcome("scaled", text, {"replicas": after})
+        had, after = intent["replicas_before"], intent["replicas"]
+        text = f"{workload.title} was scaled from {had} to {after} replicas"
+        return ended.outcome("scaled", text, {"replicas": after}, notes)
+
+    async def _handed_back(self, workload: Workload, before: Raw) -> str:
+        """Give the number of replicas back to whoever applies it."""
+        template = objects.template_of(before)
+        return await hand_back_fields(self._client, workload, template, before, self._pace)
 
     async def check(
         self, params: KubernetesScaleParams, intent: Mapping[str, str], context: ActionContext
@@ -204,9 +214,9 @@ class KubernetesScale(WorkloadAction[KubernetesScaleParams]):
         return ""
 
     async def _look(
-        self, params: KubernetesScaleParams, intent: Mapping[str, str]
+        self, params: KubernetesScaleParams, intent: Mapping[str, str], seen: list[Raw]
     ) -> Found | Refused:
-        """What there is to do at the moment of acting."""
+        """What there is to do at the moment of acting; what is to be patched is put to `seen`."""
         workload = params.workload
         raw = await self._client.get(workload.resource)
         if _is_ours(raw, intent):
@@ -214,6 +224,7 @@ class KubernetesScale(WorkloadAction[KubernetesScaleParams]):
         if not _as_before(raw, intent):
             return _changed(workload, raw, intent)
         before, after = int(intent["replicas_before"]), int(intent["replicas"])
+        seen.append(raw)
         return guards.taken_away(workload, raw) or Found(
             progress_overdue(raw), patches.scale_patch(raw, before, after)
         )

@@ -9,8 +9,11 @@ revisions    which ReplicaSet or ControllerRevision is live, and which were befo
 rollout      whether a rollout is finished, as `kubectl rollout status` decides it
 guards       why a workload must not be touched
 patches      the patches, each with its precondition
+applying     patches at the moment of acting
+ownership    whose fields are whose, and how they are given back after a rollback
+rollback_request  what a rollback asked for, and whether it still stands
 waiting      follows a rollout to its end, and a little further
-blocked      pods that keep a StatefulSet from going back
+blocked      what holds a rollout up, and the pods that keep a StatefulSet from going back
 showing      what stands there, for people
 watch        sees the changes of a workload
 """

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
+from daemon.core.values.outcome import Permanent
 from daemon.core.values.units import printable
 from recovery_actions.kubernetes import objects
 from recovery_actions.kubernetes.client import ClusterClient
@@ -31,13 +32,14 @@ _QUOTED = 250
 @dataclass
 class Unblocker:
     """Says what is in the way of a rollout, and deletes the pods which are, one at a time, once
-    each: those of the revision that is being left, and of `older` ones. Never one that is ready.
+    each: those of the revision that is being left, and of `older` ones. Never one that is ready,
+    and none at all where no revision is left.
     """
 
     client: ClusterClient
     workload: Workload
-    leaving: str
-    pace: PollPace = field(default_factory=PollPace)
+    pace: PollPace
+    leaving: str = ""
     older: Collection[str] = ()
     deleted: list[str] = field(default_factory=list)
     _asked: set[str] = field(default_factory=set)
@@ -52,6 +54,9 @@ class Unblocker:
             unseen = f"whether a broken pod is in the way cannot be seen: {error}"
             return cause or (unseen if self.workload.kind == "statefulset" else "")
         pods = [pod for pod in found if not ready(pod)]
+        # Who is ready in between has all the time again.
+        now, known = self.pace.clock(), self._since
+        self._since = {uid: known.get(uid, now) for uid in map(objects.uid_of, pods)}
         if self.workload.kind == "statefulset":
             said = await self._stateful(raw, pods)
         else:
@@ -102,7 +107,7 @@ class Unblocker:
         why = broken(pod) or unscheduled(pod)
         if item == self.leaving or not why or _is_ending(pod):
             return ""
-        return f"the new pod {objects.name_of(pod)} does not start: {why}"
+        return f"the pod {objects.name_of(pod)} does not start: {why}"
 
     async def _stateful(self, raw: Raw, pods: Sequence[Raw]) -> str:
         held = ""
@@ -124,8 +129,7 @@ class Unblocker:
         return held
 
     def _is_stuck(self, pod: Raw) -> bool:
-        now = self.pace.clock()
-        return now - self._since.setdefault(objects.uid_of(pod), now) >= _PATIENCE
+        return self.pace.clock() - self._since[objects.uid_of(pod)] >= _PATIENCE
 
     def _may_go(self, raw: Raw, pod: Raw) -> bool:
         revision = objects.object_labels(pod).get(POD_REVISION)
@@ -155,6 +159,8 @@ class Unblocker:
             return ""
         except Forbidden:
             return f"{what} is in the way, and we may not delete it; do it by hand: {by_hand}"
+        except Permanent as error:
+            return f"{what} is in the way, and is not deleted: {error}; by hand: {by_hand}"
         self._asked.add(uid)
         self.deleted.append(what)
         return f"{what} was in the way and has been deleted"

@@ -104,10 +104,13 @@ class ClusterClient:
         query = {"fieldManager": MANAGER} | ({"dryRun": "All"} if dry_run else {})
         return await self._request("patch", "PATCH", resource, query, body, kind)
 
-    async def delete(self, resource: Resource, uid: str, version: str) -> None:
-        """Delete the object of that name if it is still the one with that uid, unchanged since
-        that resourceVersion. Raises VersionConflict if it is not, and as `get` does."""
-        only = {"uid": uid, "resourceVersion": version}
+    async def delete(self, resource: Resource, uid: str, version: str = "") -> None:
+        """Delete the object of that name if it is still the one with that uid and, where one is
+        given, unchanged since that resourceVersion.
+
+        Raises VersionConflict if it is not, and as `get` does.
+        """
+        only = {"uid": uid} | ({"resourceVersion": version} if version else {})
         body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": only}
         await self._request("delete", "DELETE", resource, {}, body, "application/json")
 

@@ -18,19 +18,23 @@ from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.units import printable
 from recovery_actions.kubernetes import objects
 from recovery_actions.kubernetes.client import JSON_PATCH, MANAGER, ClusterClient
-from recovery_actions.kubernetes.errors import VersionConflict
+from recovery_actions.kubernetes.errors import NotDone
 from recovery_actions.kubernetes.names import Workload
 from recovery_actions.kubernetes.objects import Raw
 from recovery_actions.kubernetes.patches import OUR_PREFIX, Patch
+from recovery_actions.kubernetes.waiting import PollPace
 
 FieldPath = tuple[str, ...]
 """Where a field is, in the words of `fieldsV1`: `f:name` is a key, `k:{…}` a member of a list."""
 
 _TEMPLATE = ("f:spec", "f:template")
+_REPLICAS = ("f:spec", "f:replicas")
 _ANNOTATIONS = ("f:metadata", "f:annotations")
 _MAPS = ("f:labels", "f:annotations")
 _ITSELF = "."
 _TRIES = 5
+_AGAIN = 0.2
+"""Seconds until the next try; a workload whose pods crash is written several times a second."""
 _NAMED = 3
 """How many fields are named in a sentence."""
 
@@ -104,14 +108,21 @@ def appliers(raw: Raw) -> list[str]:
     return [name for name, _ in _appliers(raw)]
 
 
-def _appliers(raw: Raw) -> list[tuple[str, set[FieldPath]]]:
+def _appliers(raw: Raw, like: Raw | None = None) -> list[tuple[str, set[FieldPath]]]:
+    """Who applies the template, and what each of them owns; `like`: whose entries are of the same
+    version of the API, so that fields can go from one to the other."""
     found = []
     for entry in _entries(raw):
         owned = owned_fields(entry)
         in_template = sum(path[:2] == _TEMPLATE for path in owned)
-        if entry.get("operation") == "Apply" and in_template:
+        same = like is None or entry.get("apiVersion") == like.get("apiVersion")
+        if _applies(entry) and in_template and same:
             found.append((-in_template, objects.string(entry, "manager"), owned))
     return [(name, owned) for _, name, owned in sorted(found, key=lambda one: one[:2])]
+
+
+def _applies(entry: Raw) -> bool:
+    return entry.get("operation") == "Apply" and not entry.get("subresource")
 
 
 def _entries(raw: Raw) -> list[Raw]:
@@ -166,7 +177,7 @@ def _lacks(live: object, asked: object) -> bool:
 
 
 async def hand_back_fields(
-    client: ClusterClient, workload: Workload, asked: Raw, before: Raw | None
+    client: ClusterClient, workload: Workload, asked: Raw, before: Raw | None, pace: PollPace
 ) -> str:
     """Give the fields that our patch took back to whoever applies the workload, and say in a
     sentence what that means for the next deployment; empty if nobody applies it.
@@ -174,57 +185,59 @@ async def hand_back_fields(
     `before` is the workload ahead of our patch, None if that is not known any more: then all
     goes to who has most of the template. It may be done again.
     """
-    names, trouble = "", ""
+    if before is not None and not appliers(before):
+        return ""
+    names, trouble = "whoever applies it", ""
     for _ in range(_TRIES):
         try:
             raw = await client.get(workload.resource)
-            names = " and ".join(map(printable, appliers(raw)))
+            found = appliers(raw)
+            if not found:
+                return ""
+            names = " and ".join(map(printable, found))
             patch = _handover(raw, asked, before)
             if patch is not None:
                 await client.patch(workload.resource, patch.kind, patch.body)
-        except VersionConflict as error:
+        except Temporary as error:
             trouble = str(error)
-            continue
-        except (Permanent, Temporary) as error:
+            await pace.sleep(error.wait if isinstance(error, NotDone) else _AGAIN)
+        except Permanent as error:
             trouble = str(error)
             break
-        if not names:
-            return ""
-        return (
-            f"the fields are {names}'s again, so its next server-side apply meets no conflict; it "
-            "brings whatever its files say: take the change out of them first"
-        )
+        else:
+            if patch is None and before is not None:
+                return ""  # nothing was taken
+            return (
+                f"the fields are {names}'s again, so its next server-side apply meets no "
+                "conflict; it brings whatever its files say, so see that they hold what is wanted"
+            )
     return (
-        f"the fields could not be given back ({trouble}): the next server-side apply by "
-        f"{names or 'its owner'} is in conflict with {MANAGER} and needs --force-conflicts"
+        f"the fields could not be given back ({trouble}): the next server-side apply by {names} "
+        f"is in conflict with {MANAGER} and needs --force-conflicts"
     )
 
 
 def _handover(raw: Raw, asked: Raw, before: Raw | None) -> Patch | None:
     """What makes the appliers the owners of what we took; None if nothing is to be given."""
-    mine = next((e for e in _entries(raw) if _is_ours(e)), None)
-    now = _appliers(raw)
-    if mine is None or not now:
+    mine = next((entry for entry in _entries(raw) if _is_ours(entry)), None)
+    heirs = [name for name, _ in _appliers(raw, mine)] if mine else []
+    if mine is None or not heirs:
         return None
-    live, main = objects.template_of(raw), now[0][0]
     given: dict[str, set[FieldPath]] = {}
-    for path in owned_fields(mine):
-        had = [name for name, owned in (_appliers(before) if before else ()) if path in owned]
-        noted = path[:2] == _ANNOTATIONS and not path[-1].startswith(f"f:{OUR_PREFIX}")
-        asked_for = path[:2] == _TEMPLATE and _agrees(path[2:], live, asked)
-        heirs = (had or [main]) if noted or asked_for else []
-        for name in heirs:
+    for path in _taken(mine, raw, asked):
+        had = [name for name, owned in _appliers(before or {}) if path in owned and name in heirs]
+        # Replicas that nobody had applied would go with the next apply that leaves them out.
+        for name in had or ([] if path == _REPLICAS else heirs[:1]):
             given.setdefault(name, set()).add(path)
     if not given:
         return None
-    left = owned_fields(mine) - set().union(*given.values())
+    left = owned_fields(mine).difference(*given.values())
     entries = []
     for entry in objects.several(objects.part(raw, "metadata"), "managedFields"):
         name = objects.string(entry, "manager")
         if entry is mine:
-            if left:
-                entries.append({**entry, "fieldsV1": _fields_v1(left)})
-        elif entry.get("operation") == "Apply" and not entry.get("subresource") and name in given:
+            entries += [{**entry, "fieldsV1": _fields_v1(left)}] if left else []
+        elif _applies(entry) and name in given:
             owned = _fields_v1(owned_fields(entry) | given[name])
             entries.append({**entry, "time": mine.get("time"), "fieldsV1": owned})
         else:
@@ -235,6 +248,16 @@ def _handover(raw: Raw, asked: Raw, before: Raw | None) -> Patch | None:
         {"op": "replace", "path": "/metadata/managedFields", "value": entries},
     ]
     return Patch(JSON_PATCH, body)
+
+
+def _taken(mine: Raw, raw: Raw, asked: Raw) -> Iterator[FieldPath]:
+    """What we own that an applier would, had he brought the old template back: all but our own
+    labels, and what admission has made of it."""
+    live = objects.template_of(raw)
+    for path in owned_fields(mine):
+        noted = path[:2] == _ANNOTATIONS and not path[-1].startswith(f"f:{OUR_PREFIX}")
+        if noted or path == _REPLICAS or (path[:2] == _TEMPLATE and _agrees(path[2:], live, asked)):
+            yield path
 
 
 def _is_ours(entry: Raw) -> bool:

@@ -27,6 +27,7 @@ REASONS = {
     415: "UnsupportedMediaType",
     422: "Invalid",
     429: "TooManyRequests",
+    500: "InternalError",
 }
 
 

@@ -209,6 +209,8 @@ class Cluster(Controllers, Double):
             self._fresh(plural, name, after)
             before = self.get(plural, name)
             after = only(part, before, after)
+            known = copy.deepcopy(before["metadata"].get("managedFields", []))
+            after["metadata"].setdefault("managedFields", known)
             updated(before, after, manager_of(request), stamp(self.clock))
             return self._write(plural, name, after)
         if verb == "patch":
@@ -241,7 +243,8 @@ class Cluster(Controllers, Double):
         content, at = request.headers.get("Content-Type", ""), stamp(self.clock)
         if content == APPLY:
             force = request.query.get("force") in ("1", "true")
-            after = self._applied(plural, name, yaml.safe_load(data), manager, force)
+            named = request.query.get("fieldManager", "")
+            after = self._applied(plural, name, yaml.safe_load(data), named, force)
         else:
             if content == "application/json-patch+json":
                 after = json_patched(before, operations_of(data), foreign(data))

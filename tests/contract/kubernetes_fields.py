@@ -174,7 +174,8 @@ def applied(before: Raw, config: Raw, manager: str, force: bool, at: str) -> Raw
 
 
 def _called(entry: Raw) -> str:
-    return f'conflict with "{entry["manager"]}" using {entry["apiVersion"]}'
+    version = f" using {entry['apiVersion']}" if entry["operation"] == "Update" else ""
+    return f'conflict with "{entry["manager"]}"{version}'
 
 
 def dotted(path: Path) -> str:

@@ -109,6 +109,17 @@ class Lab:
         body = [{"op": "replace", "path": place, "value": image}]
         await self.client.patch(self.workload.resource, JSON_PATCH, body)
 
+    async def apply(self, image: str, manager: str = "kubectl", force: bool = False) -> None:
+        """`kubectl apply --server-side` of an image, and do not wait. Raises VersionConflict."""
+        raw = await self.raw()
+        container = raw["spec"]["template"]["spec"]["containers"][0]["name"]
+        template = {"spec": {"containers": [{"name": container, "image": image}]}}
+        body = {"apiVersion": "apps/v1", "kind": raw["kind"], "spec": {"template": template}}
+        body["metadata"] = {"name": self.workload.name, "namespace": self.workload.namespace}
+        query = {"fieldManager": manager} | ({"force": "true"} if force else {})
+        kind = "application/apply-patch+yaml"
+        await self.client._request("patch", "PATCH", self.workload.resource, query, body, kind)
+
     async def deploy(self, image: str) -> WorkloadRevision:
         """Ask for another image, and wait until it is rolled out; gives its revision."""
         await self.put_image(image)

@@ -117,7 +117,7 @@ async def test_the_next_apply_meets_no_conflict(applied: Applied) -> None:
     assert applied.image == "app:1"
     assert applied.env == [{"name": "FEATURE", "value": "on"}]
     assert "the fields are kubectl's again" in outcome.detail
-    assert "take the change out of them first" in outcome.detail
+    assert "see that they hold what is wanted" in outcome.detail
     assert applied.owners("f:image") == {("kubectl", "Apply")}
     entry = entry_of(applied.raw_now, MANAGER, "Update")
     assert entry is not None
@@ -203,6 +203,24 @@ async def test_what_cannot_be_given_back_is_said(applied: Applied) -> None:
     assert "by kubectl is in conflict with stopgap and needs --force-conflicts" in outcome.detail
 
 
+async def test_giving_back_waits_for_a_server_that_is_busy(applied: Applied) -> None:
+    params = applied.params(applied.rollback)
+    ready = await applied.rollback.preflight(params, context(applied.items[0]))
+    sent = 0
+
+    def before(method: str, plural: str, dry: bool) -> None:
+        nonlocal sent
+        sent += method == "PATCH"
+        if method == "PATCH" and sent in (2, 3):
+            raise Refusal(429, "too many requests", {"retryAfterSeconds": 7})
+
+    applied.cluster.before = before
+    outcome = await applied.rollback.run(params, ready.intent, context())
+    assert outcome.result == "done"
+    assert applied.owners("f:image") == {("kubectl", "Apply")}
+    assert applied.time.now >= 14
+
+
 async def test_without_an_applier_nothing_is_given_back(world: World) -> None:
     outcome = await world.back()
     assert outcome.result == "done"
@@ -223,6 +241,31 @@ async def test_an_undoing_is_seen_and_its_owner_named(applied: Applied, by: str)
     outcome = await applied.back(hold="9s")
     assert (outcome.result, outcome.reason) == ("failed", "reverted")
     assert f"{by} (managedFields) has changed it since" in outcome.detail
+
+
+@pytest.mark.parametrize("applies_replicas", [True, False])
+async def test_a_scaling_is_no_conflict_for_the_next_apply(
+    tmp_path: Path, applies_replicas: bool
+) -> None:
+    async with served(tmp_path) as cluster:
+        world = Applied(cluster, "deployment")
+        world.apply("app:4")
+        config = world.config("app:5")
+        if not applies_replicas:  # an autoscaler's, or a person's
+            world.edit({"spec": {"replicas": 4}}, manager="kubectl-scale")
+            del config["spec"]["replicas"]
+            cluster.apply("deployments", config)
+        now = world.raw_now["spec"]["replicas"]
+        params = world.params(world.scale, by="+1", min=1, max=9)
+        ready = await world.scale.preflight(params, context())
+        outcome = await world.scale.run(params, ready.intent, context())
+        assert outcome.result == "done", outcome
+        assert world.raw_now["spec"]["replicas"] == now + 1
+        cluster.apply("deployments", config)
+        assert ("kubectl's again" in outcome.detail) == applies_replicas
+        # Whoever applies the number has his own again, and nobody else's is taken away.
+        assert world.raw_now["spec"]["replicas"] == (3 if applies_replicas else now + 1)
+        await world.workshop.close()
 
 
 def test_sets_of_fields_are_read_and_written_as_the_server_has_them() -> None:

@@ -102,6 +102,30 @@ async def test_a_credential_plugin_is_asked(cluster: Cluster, tmp_path: Path) ->
     assert (await asked(cluster.kubeconfig))["kind"] == "Deployment"
 
 
+async def test_a_credential_plugin_is_asked_again_when_its_token_has_run_out(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    """The library asks it once, and keeps a token that has run out for good."""
+    status = f'"status": {{"token": "$(cat {tmp_path}/token)"}}'
+    said = '"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential"'
+    print_it = f"cat <<END\n{{{said}, {status}}}\nEND"
+    plugin = script(tmp_path / "plugin", f"echo asked >> {tmp_path}/log\n{print_it}")
+    cluster.write_kubeconfig(
+        exec={"apiVersion": "client.authentication.k8s.io/v1", "command": plugin}
+    )
+    (tmp_path / "token").write_text(TOKEN)
+    workshop = Workshop(tmp_path, cluster=ClusterSettings(kubeconfig=cluster.kubeconfig))
+    client = workshop.shared(ClusterClient)
+    assert (await client.get(CHECKOUT))["kind"] == "Deployment"
+    cluster.tokens = {"the-next-one"}
+    (tmp_path / "token").write_text("the-next-one")
+    change = {"spec": {"replicas": 4}}
+    await client.patch(CHECKOUT, "application/merge-patch+json", change)
+    assert cluster.get("deployments", "checkout")["spec"]["replicas"] == 4
+    assert (tmp_path / "log").read_text() == "asked\nasked\n"
+    await workshop.close()
+
+
 async def test_a_failing_plugin_does_not_give_away_what_it_printed(
     cluster: Cluster, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,8 +1,9 @@
 """The double of Kubernetes is held to what a real API server (1.36) answered.
 
 Not compared, for the actions do not read it: defaults that a server fills in, timestamps, hashes
-in names, managedFields, conditions and the status in the middle of a rollout (the double runs its
-controllers at once, so that a watch tells of fewer steps); what build of a server it is.
+in names, managedFields of the recorded answers, conditions and the status in the middle of a
+rollout (the double runs its controllers at once here, so that a watch tells of fewer steps); what
+build of a server it is.
 """
 
 from __future__ import annotations
@@ -17,10 +18,18 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.contract.kubernetes_answers import Refusal, json_patched, selects, strategic
+from tests.contract.kubernetes_answers import (
+    Refusal,
+    json_patched,
+    operations_of,
+    selects,
+    strategic,
+)
 from tests.contract.kubernetes_controllers import merged
 from tests.contract.kubernetes_double import TOKEN, Cluster, served
+from tests.contract.kubernetes_fields import owned_in, tree
 from tests.contract.kubernetes_lab import manifest
+from tests.contract.kubernetes_pods import is_ready, is_terminating
 
 RECORDED = [
     json.loads(line)
@@ -269,3 +278,139 @@ def test_a_json_patch_inserts_appends_and_escapes() -> None:
     for path in ("/l/x", "/l/9", "/nothing/here", "/l/0/deep"):
         with pytest.raises(Refusal):
             json_patched(raw, [{"op": "replace", "path": path, "value": 1}])
+
+
+@pytest.mark.parametrize(
+    ("operation", "after"),
+    [
+        ({"op": "replace", "path": "/absent", "value": 1}, {"absent": 1}),
+        ({"op": "remove", "path": "/absent"}, None),
+        ({"op": "remove", "path": "/l/-1"}, {"l": [1]}),
+        ({"op": "test", "path": "/half", "value": 0.5}, {}),
+        ({"op": "test", "path": "/one", "value": 1}, {}),
+        ({"op": "test", "path": "/cpu", "value": "500m"}, {}),
+        ({"op": "test", "path": "/cpu", "value": "0.5"}, None),
+        ({"op": "test", "path": "/absent", "value": None}, {}),
+        ({"op": "test", "path": "/in", "value": {"a": 1, "b": None}}, {}),
+        ({"op": "test", "path": "/in", "value": {"a": 2}}, None),
+    ],
+)
+def test_a_json_patch_compares_as_the_server_does(
+    operation: dict[str, Any], after: dict[str, Any] | None
+) -> None:
+    raw = {"l": [1, 2], "half": 0.5, "one": 1, "cpu": "500m", "in": {"a": 1}}
+    operations = operations_of(json.dumps([operation]).encode())
+    if after is None:
+        with pytest.raises(Refusal):
+            json_patched(raw, operations)
+    else:
+        assert json_patched(raw, operations) == raw | after
+
+
+@pytest.mark.parametrize("written", ["0.50", "5e-1", "1.0"])
+def test_numbers_are_compared_as_they_are_written(written: str) -> None:
+    path = "/one" if written == "1.0" else "/half"
+    patch = f'[{{"op": "test", "path": "{path}", "value": {written}}}]'
+    with pytest.raises(Refusal) as caught:
+        json_patched({"half": 0.5, "one": 1}, operations_of(patch.encode()))
+    assert caught.value.status == 422
+
+
+def test_a_json_patch_has_an_end() -> None:
+    many = json.dumps([{"op": "test", "path": "/a", "value": 1}] * 10_001).encode()
+    with pytest.raises(Refusal) as caught:
+        operations_of(many)
+    assert (caught.value.status, caught.value.reason) == (413, "RequestEntityTooLarge")
+
+
+# ── who owns what ────────────────────────────────────────────────────────────────────────────
+
+APPLY = BEARER | {"Content-Type": "application/apply-patch+yaml"}
+
+
+def owners(cluster: Cluster, *path: str) -> list[tuple[str, str]]:
+    entries = cluster.get("deployments", "one")["metadata"]["managedFields"]
+    return [
+        (entry["manager"], entry["operation"])
+        for entry in entries
+        if path in owned_in(entry["fieldsV1"])
+    ]
+
+
+async def test_an_apply_owns_what_it_sets_and_takes_away_what_it_leaves_out(
+    cluster: Cluster,
+) -> None:
+    config = manifest("deployment", "one", "app:1")
+    config["metadata"]["annotations"] = {"a": "1", "b": "1"}
+    note = ("f:metadata", "f:annotations", "f:b")
+    async with aiohttp.ClientSession(cluster.url, headers=APPLY) as http:
+        place = f"{DEPLOYMENTS}/one?fieldManager=ci"
+        await http.patch(place, data=json.dumps(config))
+        assert owners(cluster, *note) == [("ci", "Apply")]
+        assert owners(cluster, "f:spec", "f:progressDeadlineSeconds") == []  # filled in
+        cluster.edit("deployments", "one", {"metadata": {"annotations": {"b": "2"}}}, "someone")
+        assert owners(cluster, *note) == [("someone", "Update")]
+        async with http.patch(place, data=json.dumps(config)) as answer:
+            assert answer.status == 409
+            told = (await answer.json())["details"]["causes"][0]
+            assert told["field"] == ".metadata.annotations.b"
+        async with http.patch(f"{place}&force=true", data=json.dumps(config)) as answer:
+            assert answer.status == 200
+        assert owners(cluster, *note) == [("ci", "Apply")]
+        config["metadata"]["annotations"] = {"a": "1"}
+        await http.patch(place, data=json.dumps(config))
+        assert "b" not in cluster.get("deployments", "one")["metadata"]["annotations"]
+        async with http.patch(f"{DEPLOYMENTS}/one", data=json.dumps(config)) as answer:
+            assert answer.status == 422  # an apply names its manager
+
+
+async def test_whoever_writes_the_owners_down_changes_them(cluster: Cluster) -> None:
+    cluster.add("deployments", manifest("deployment", "one", "app:1"), "ci", "Apply")
+    cluster.put_image("one", "app:2", "someone")
+    entries = copy.deepcopy(cluster.get("deployments", "one")["metadata"]["managedFields"])
+    ci = next(entry for entry in entries if entry["manager"] == "ci")
+    someone = next(entry for entry in entries if entry["manager"] == "someone")
+    ci["fieldsV1"] = tree(owned_in(ci["fieldsV1"]) | owned_in(someone["fieldsV1"]))
+    entries.remove(someone)
+    kind = BEARER | {"Content-Type": "application/merge-patch+json"}
+    container = ("f:spec", "f:template", "f:spec", "f:containers", 'k:{"name":"app"}')
+    async with aiohttp.ClientSession(cluster.url, headers=kind) as http:
+        body = json.dumps({"metadata": {"managedFields": entries}})
+        await http.patch(f"{DEPLOYMENTS}/one?fieldManager=stopgap", data=body)
+        assert owners(cluster, *container, "f:image") == [("ci", "Apply")]
+        assert cluster.get("deployments", "one")["metadata"]["generation"] == 2
+        body = json.dumps({"metadata": {"managedFields": [{}]}})
+        await http.patch(f"{DEPLOYMENTS}/one", data=body)
+        assert owners(cluster, *container, "f:image") == []
+    cluster.apply("deployments", manifest("deployment", "one", "app:3"), "other")
+
+
+# ── time ─────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_pods_are_replaced_one_at_a_time(cluster: Cluster) -> None:
+    for kind, plural in (("statefulset", "statefulsets"), ("daemonset", "daemonsets")):
+        cluster.auto = True
+        cluster.add(plural, manifest(kind, kind, "app:1", 3))  # type: ignore[arg-type]
+        cluster.reconcile()
+        cluster.auto = False
+        cluster.put_image(kind, "app:2", plural=plural)
+        pods = len(cluster.pods_of(cluster.get(plural, kind)))
+        while cluster.step():
+            there = cluster.pods_of(cluster.get(plural, kind))
+            serving = [pod for pod in there if is_ready(pod) and not is_terminating(pod)]
+            assert len(serving) >= pods - 1
+        assert {pod["spec"]["containers"][0]["image"] for pod in there} == {"app:2"}
+
+
+async def test_a_deployment_never_has_fewer_pods_than_wanted(cluster: Cluster) -> None:
+    cluster.add("deployments", manifest("deployment", "one", "app:1", 3))
+    cluster.reconcile()
+    cluster.auto = False
+    cluster.put_image("one", "app:2")
+    most = 0
+    while cluster.step():
+        ready = [pod for pod in cluster.all("pods") if is_ready(pod) and not is_terminating(pod)]
+        assert len(ready) >= 3
+        most = max(most, len([pod for pod in cluster.all("pods") if not is_terminating(pod)]))
+    assert most == 4

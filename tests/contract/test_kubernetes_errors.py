@@ -20,7 +20,7 @@ from recovery_actions.kubernetes.errors import (
     failure,
 )
 from recovery_actions.kubernetes.names import Resource
-from tests.contract.kubernetes_answers import foreign
+from tests.contract.kubernetes_answers import foreign, policy_denial
 
 CHECKOUT = Resource("apps/v1", "deployments", "prod", "checkout", cluster="")
 
@@ -57,6 +57,15 @@ def test_the_denial_of_a_webhook_is_final_whatever_its_status(status: int) -> No
     assert "freeze.example.org" in str(error)
     assert "testing v2 has failed" in str(error)
     assert str(status) in str(error)
+
+
+@pytest.mark.parametrize("status", [401, 403, 413, 422])
+def test_the_denial_of_a_policy_is_final_whatever_its_status(status: int) -> None:
+    denial = policy_denial("deployments", "checkout", "frozen until Monday", status)
+    error = failure(status, denial.body, "patch", CHECKOUT)
+    assert type(error) is Permanent
+    assert "ValidatingAdmissionPolicy 'freeze'" in str(error)
+    assert "frozen until Monday" in str(error)
 
 
 def test_a_failed_test_with_causes_is_no_conflict() -> None:

@@ -370,6 +370,32 @@ LATE = [{"type": "Progressing", "reason": "ProgressDeadlineExceeded", "message":
             True,
             "all 1 pods above the partition are new",
         ),
+        # Pods that are ending count as ready.
+        (
+            "statefulset",
+            {"replicas": 4, "readyReplicas": 3, "updatedReplicas": 3},
+            {},
+            False,
+            "1 pods are still ending",
+        ),
+        (
+            "statefulset",
+            {"readyReplicas": 3},
+            {"updateStrategy": {"rollingUpdate": {"partition": 3}}},
+            True,
+            "no pod is above the partition of 3, and all 3 are ready",
+        ),
+        (
+            "deployment",
+            {"updatedReplicas": 3, "replicas": 3, "availableReplicas": 3, "terminatingReplicas": 2},
+            {},
+            True,
+            "all 3 replicas are new and available; 2 old pods are still ending",
+        ),
+        ("deployment", {}, {"replicas": 0}, True, "scaled to 0: nothing serves"),
+        ("statefulset", {}, {"replicas": 0}, True, "scaled to 0: nothing serves"),
+        ("deployment", {"replicas": 2}, {"replicas": 0}, False, "2 old replicas"),
+        ("daemonset", {}, {}, True, "no node is to have a pod: nothing serves"),
         ("daemonset", {"desiredNumberScheduled": 2}, {}, False, "0 of 2 new pods are there"),
         (
             "daemonset",

@@ -283,6 +283,58 @@ async def test_statefulsets_and_daemonsets_roll_back(other_lab: Lab) -> None:
     assert (await restart.run(lab.params(restart), ready.intent, context())).result == "done"
 
 
+async def test_the_next_apply_on_the_servers_side_meets_no_conflict(lab: Lab) -> None:
+    action = lab.action("kubernetes_rollback")
+    await lab.apply(image(), force=True)
+    good = await lab.settled()
+    await lab.apply(image())
+    await lab.settled()
+    params = lab.params(action)
+    ready = await action.preflight(params, context(to=good.item))
+    outcome = await action.run(params, ready.intent, context())
+    assert outcome.result == "done", outcome
+    assert "the fields are kubectl's again" in outcome.detail
+    following = image()
+    await lab.apply(following)
+    assert objects.images((await lab.settled()).template).startswith(following)
+    # Without that it would be one, as anybody else's patch makes it.
+    await lab.put_image(image())
+    with pytest.raises(VersionConflict):
+        await lab.apply(image())
+
+
+async def test_the_next_revision_takes_on_nothing_of_ours(lab: Lab) -> None:
+    action = lab.action("kubernetes_rollback")
+    await lab.merge({"metadata": {"annotations": {patches.CHANGE_CAUSE: "the good one"}}})
+    good = await lab.deploy(image())
+    await lab.merge({"metadata": {"annotations": {patches.CHANGE_CAUSE: "the bad one"}}})
+    await lab.deploy(image())
+    good = (await lab.state()).find(good.item) or good
+    params = lab.params(action)
+    ready = await action.preflight(params, context(to=good.item))
+    assert (await action.run(params, ready.intent, context())).result == "done"
+    raw = await lab.raw()
+    kept = good.annotations.get(patches.CHANGE_CAUSE)
+    assert objects.annotations_of(raw).get(patches.CHANGE_CAUSE) == kept
+    newest = await lab.deploy(image())
+    assert not {key for key in newest.annotations if key.startswith(patches.OUR_PREFIX)}
+    assert not {key for key in objects.annotations_of(raw) if key.startswith(patches.OUR_PREFIX)}
+
+
+async def test_the_date_of_what_came_back_does_not_move(lab: Lab) -> None:
+    first = image()
+    await lab.deploy(first)
+    await lab.deploy(image())
+    back = await lab.deploy(first)
+    before = workload_history(await lab.state())
+    assert before[-1].item == back.item
+    replicas = (await lab.raw())["spec"]["replicas"]
+    await lab.merge({"metadata": {"labels": {"stopgap.dev/test": "label"}}})
+    await lab.merge({"spec": {"replicas": replicas + 1}})
+    await lab.settled()
+    assert workload_history(await lab.state()) == before
+
+
 # ── restarting and scaling ───────────────────────────────────────────────────────────────────
 
 

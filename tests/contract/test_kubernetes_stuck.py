@@ -14,6 +14,7 @@ from recovery_actions.kubernetes.blocked import POD_REVISION
 from recovery_actions.kubernetes.names import WorkloadKind
 from recovery_actions.kubernetes.rollout import rollout_status
 from tests.contract.action_contract import context
+from tests.contract.kubernetes_answers import webhook_denial
 from tests.contract.kubernetes_double import served
 from tests.contract.kubernetes_pods import is_ready, is_terminating
 from tests.contract.kubernetes_world import World
@@ -190,6 +191,33 @@ async def test_a_pod_that_has_become_ready_in_the_meantime_is_spared(tmp_path: P
         assert "deleted to that end" not in outcome.detail
 
 
+async def test_a_webhook_that_protects_a_stuck_pod_is_told(tmp_path: Path) -> None:
+    async with slow(tmp_path, "statefulset", "app:1", "app:2-bad") as world:
+
+        def protect(method: str, plural: str, dry: bool) -> None:
+            if method == "DELETE":
+                raise webhook_denial("databases are deleted by hand", 403)
+
+        world.cluster.before = protect
+        outcome = await run(world, rollout="20s")
+        assert outcome.reason == "rollout_timeout"
+        assert "databases are deleted by hand); by hand: kubectl delete pod" in outcome.detail
+
+
+async def test_a_pod_that_is_ready_now_and_then_has_all_the_time_again(tmp_path: Path) -> None:
+    async with slow(tmp_path, "statefulset", "app:1", "app:2-unready") as world:
+        pod = world.cluster.get("pods", "checkout-2")
+
+        def flap(now: float) -> None:
+            # Its controller is away, so that nothing but the pod changes.
+            pod["status"]["conditions"][0]["status"] = "True" if now % 20 < 1 else "False"
+
+        world.time.then = flap
+        outcome = await run(world, rollout="2m")
+        assert outcome.reason == "rollout_timeout"
+        assert not deleted(world)
+
+
 async def test_a_pod_of_the_good_revision_is_named_and_left_alone(tmp_path: Path) -> None:
     async with slow(tmp_path, "statefulset", "app:1-unschedulable", "app:2") as world:
         outcome = await run(world, rollout="90s")
@@ -254,6 +282,33 @@ async def test_a_rollout_to_a_kept_revision_arms_no_deadline(tmp_path: Path) -> 
         world.cluster.reconcile()
         reasons = [one["reason"] for one in world.raw_now["status"]["conditions"]]
         assert "ProgressDeadlineExceeded" in reasons  # of a new one there is a deadline
+
+
+@pytest.mark.parametrize("kind", ["deployment", "statefulset"])
+async def test_a_quota_that_blocks_a_scaling_is_told_too(
+    tmp_path: Path, kind: WorkloadKind
+) -> None:
+    said: list[str] = []
+    async with slow(tmp_path, kind, "app:1") as world:
+        world.cluster.quota = 3
+        params = world.params(world.scale, by="+1", min=1, max=9, rollout="20s")
+        ready = await world.scale.preflight(params, context())
+        outcome = await world.scale.run(params, ready.intent, context(said=said))
+        assert outcome.reason == "rollout_timeout"
+        assert "exceeded quota: pods-of-demo" in outcome.detail
+        assert any("exceeded quota" in one for one in said[:4])
+
+
+async def test_a_restart_that_a_stuck_pod_holds_up_names_it_and_deletes_nothing(
+    tmp_path: Path,
+) -> None:
+    async with slow(tmp_path, "statefulset", "app:1", "app:2-unready") as world:
+        params = world.params(world.restart, rollout="1m")
+        ready = await world.restart.preflight(params, context())
+        outcome = await world.restart.run(params, ready.intent, context())
+        assert outcome.reason == "rollout_timeout"
+        assert "by hand: kubectl delete pod checkout-2 -n demo" in outcome.detail
+        assert not deleted(world)
 
 
 async def test_without_the_right_to_see_events_it_goes_on(tmp_path: Path) -> None:
