@@ -24,8 +24,10 @@ from daemon.config.rules_folder import Ruleset, read_ruleset
 from daemon.config.serving import TrustSettings
 from daemon.config.settings import Settings, secret
 from daemon.core.alertmanager import Labels
+from daemon.core.people.calendar_report import CalendarReport
 from daemon.core.people.oncall_changes import OncallOverride, ShiftSwap
 from daemon.core.people.oncall_report import oncall_view
+from daemon.core.people.roster import Roster
 from daemon.core.ports.actions import Action
 from daemon.core.ports.changes import ListsTargets, Watch
 from daemon.core.ports.metrics import Metrics, Peer
@@ -231,11 +233,13 @@ def calendars_for(
     environ: Mapping[str, str],
     session: aiohttp.ClientSession,
     alarm: Callable[[bytes], Awaitable[None]],
+    folder: Path | None = None,
 ) -> Calendars:
-    """The on-call calendars that the roster names; copies of feeds are kept beside the store."""
+    """The on-call calendars that the roster names, their files in `folder` or that of the rules;
+    copies of feeds are kept beside the store."""
     return Calendars(
         feeds=Feeds(session, settings.base / settings.calendars, DEADLINE_SECONDS, now),
-        folder=settings.rules_dir,
+        folder=folder or settings.rules_dir,
         secret=secret_reader(settings, environ),
         clock=now,
         alarm=alarm,
@@ -250,16 +254,29 @@ async def build_oncall(
     Raises Mistakes, or Permanent if a secret is not there.
     """
 
-    async def nobody_to_tell(_: bytes) -> None:
-        return None
-
     _, roster, _ = ruleset_for(settings, actions_for(settings)).sound()
     async with aiohttp.ClientSession() as session:
-        calendars = calendars_for(settings, environ, session, nobody_to_tell)
+        calendars = calendars_for(settings, environ, session, _nobody_to_tell)
         await calendars.renew(roster, at)
     overrides, swaps = await _stored_changes(settings, at)
     known = roster.knowing(calendars.shifts, overrides)
-    return oncall_view(known, at, swaps), calendars.troubles
+    reports = calendars.reports(roster, at)
+    return oncall_view(known, at, swaps, reports), calendars.troubles
+
+
+async def read_calendars(
+    settings: Settings, environ: Mapping[str, str], roster: Roster, folder: Path
+) -> list[CalendarReport]:
+    """What the calendars of a roster in `folder` say, as far as it is on this disk: files, and the
+    copies of feeds. Asks nothing of the net."""
+    async with aiohttp.ClientSession() as session:
+        calendars = calendars_for(settings, environ, session, _nobody_to_tell, folder)
+        calendars.recall(roster)
+        return calendars.reports(roster)
+
+
+async def _nobody_to_tell(_: bytes) -> None:
+    return None
 
 
 async def _stored_changes(

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import getpass
 import json
 import os
 import re
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
 import click
+import structlog
 from pydantic import BaseModel
 
 from daemon import app
@@ -23,8 +26,9 @@ from daemon.cli.client import (
     settings_from,
 )
 from daemon.cli.completion import complete_person, complete_rule
-from daemon.config.rules_folder import APPROVALS, Ruleset, read_ruleset
+from daemon.config.rules_folder import APPROVALS, ROSTER, Ruleset, read_ruleset
 from daemon.config.settings import Settings, environment
+from daemon.core.people.calendar_report import CalendarReport, calendar_lines
 from daemon.core.recovery.approvals import Approval, Approvals
 from daemon.core.rules.label_values import undiscoverable
 from daemon.core.rules.promql_dialect.judging import QueryJudgement, judge_query
@@ -87,9 +91,11 @@ def check_command(
     mistakes = [*ruleset.mistakes, *ruleset.drills.mistakes]
     found = [mistake.model_dump() for mistake in mistakes]
     warnings = _warnings(ruleset)
+    calendars = _calendars(ruleset, settings, paths)
     if as_json:
         answer = {"rules": len(ruleset.rules), "mistakes": found}
         answer["warnings"] = [warned.model_dump() for warned in warnings]
+        answer["calendars"] = [report.model_dump(mode="json") for report in calendars]
         answer["hints"] = [hint.model_dump() for hint in hints]
         answer["read_by"] = reader.described if reader is not None else None
         click.echo(json.dumps(answer))
@@ -112,6 +118,9 @@ def check_command(
         with_drills = f" and {drills} drill{'' if drills == 1 else 's'}" if drills else ""
         click.echo(f"{count} rule{'' if count == 1 else 's'}{with_drills}, no mistake")
         _say_standing(ruleset, settings)
+        for report in calendars:
+            for told in calendar_lines(report):
+                click.echo(f"calendar of {report.schedule}: {told}")
 
 
 @click.command("approve")
@@ -205,6 +214,19 @@ def _read(
     if not has_settings(config):
         actions = app.unrestricted(actions)
     return read_ruleset(paths or (settings.rules_dir,), actions, app.WATCHES, judge), settings
+
+
+def _calendars(
+    ruleset: Ruleset, settings: Settings, paths: tuple[Path, ...]
+) -> list[CalendarReport]:
+    """What the on-call calendars say, as far as they are on this disk."""
+    roster = ruleset.roster
+    if roster is None or not any(s.calendar for s in roster.schedules.values()):
+        return []
+    homes = [path if path.is_dir() else path.parent for path in paths]
+    home = next((each for each in homes if (each / ROSTER).exists()), settings.rules_dir)
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    return asyncio.run(app.read_calendars(settings, environment(), roster, home))
 
 
 def _warnings(ruleset: Ruleset) -> list[FileMistake]:
