@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,9 @@ from daemon.core.ports.changes import ListsTargets, Watch
 from daemon.core.ports.metrics import Metrics, Peer
 from daemon.core.ports.store import StoreTrouble
 from daemon.core.recovery.guardrails import Freeze, Limits
+from daemon.core.rules.promql_dialect.judging import judge_query
+from daemon.core.rules.promql_dialect.servers import PromqlServer
+from daemon.core.rules.query_templates import Judge
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.instrumentation import Observer
 from daemon.intake.intake import Intake
@@ -149,7 +153,14 @@ def limits_for(settings: Settings) -> Limits:
 
 def ruleset_for(settings: Settings, actions: Mapping[str, Any]) -> Ruleset:
     """The rule folder that the settings name, read and checked."""
-    return read_ruleset([settings.rules_dir], actions, WATCHES)
+    return read_ruleset([settings.rules_dir], actions, WATCHES, judge_for(settings))
+
+
+def judge_for(settings: Settings) -> Judge:
+    """Who judges the rules' queries where no server is asked: this program, by the flavour that
+    the settings give."""
+    flavour = getattr(settings.prometheus, "given_flavour", None)
+    return judge_query if flavour is None else partial(judge_query, server=PromqlServer(flavour))
 
 
 def alertmanagers_for(settings: Settings, session: aiohttp.ClientSession) -> list[Alertmanager]:

@@ -31,7 +31,7 @@ from daemon.config.settings import Settings, environment
 from daemon.core.people.calendar_report import CalendarReport, calendar_lines
 from daemon.core.recovery.approvals import Approval, Approvals
 from daemon.core.rules.label_values import undiscoverable
-from daemon.core.rules.promql_dialect.judging import QueryJudgement, judge_query
+from daemon.core.rules.promql_dialect.judging import QueryJudgement
 from daemon.core.rules.query_templates import Judge
 from daemon.core.rules.rule import Rule
 from daemon.core.rules.rule_checks import rule_hints
@@ -82,12 +82,9 @@ def check_command(
         click.echo(json.dumps(rule_schema(), indent=2))
         return
     reader = _reader(against, config)
-    judge = judge_query if reader is None else reader.judge
-    try:
-        ruleset, settings = _read(paths, config, judge)
-        hints = rule_hints(ruleset.rules, judge)
-    except (Temporary, Permanent) as error:
-        raise CommandFailure(str(error)) from None
+    judge = app.judge_for(settings_from(config)) if reader is None else reader.judge
+    ruleset, settings = _read(paths, config, judge)
+    hints = rule_hints(ruleset.rules, judge)
     mistakes = [*ruleset.mistakes, *ruleset.drills.mistakes]
     found = [mistake.model_dump() for mistake in mistakes]
     warnings = _warnings(ruleset)
@@ -204,7 +201,7 @@ def _reader(against: str | None, config: Path | None) -> QueryReader | None:
 
 
 def _read(
-    paths: tuple[Path, ...], config: Path | None, judge: Judge = judge_query
+    paths: tuple[Path, ...], config: Path | None, judge: Judge | None = None
 ) -> tuple[Ruleset, Settings]:
     settings = settings_from(config)
     try:
@@ -213,7 +210,8 @@ def _read(
         raise CommandFailure(str(error)) from None
     if not has_settings(config):
         actions = app.unrestricted(actions)
-    return read_ruleset(paths or (settings.rules_dir,), actions, app.WATCHES, judge), settings
+    folders, judge = paths or (settings.rules_dir,), judge or app.judge_for(settings)
+    return read_ruleset(folders, actions, app.WATCHES, judge), settings
 
 
 def _calendars(
