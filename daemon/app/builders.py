@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +27,19 @@ from daemon.config.rules_folder import Ruleset, read_ruleset
 from daemon.config.sections import ClusterSettings, prometheus_setting
 from daemon.config.settings import Settings, secret
 from daemon.core.alertmanager import Labels
+from daemon.core.people.calendar_report import CalendarReport
 from daemon.core.people.oncall_changes import OncallOverride, ShiftSwap
 from daemon.core.people.oncall_report import oncall_view
+from daemon.core.people.roster import Roster
 from daemon.core.ports.actions import Action
 from daemon.core.ports.changes import ListsTargets, Watch
 from daemon.core.ports.metrics import Metrics, MetricsServers, NamedMetrics, Peer
 from daemon.core.ports.store import StoreTrouble
 from daemon.core.reconciliation.probe_alerts import VALID_FOR
 from daemon.core.recovery.guardrails import Freeze, Limits
+from daemon.core.rules.promql_dialect.judging import judge_query
+from daemon.core.rules.promql_dialect.servers import PromqlServer
+from daemon.core.rules.query_templates import Judge
 from daemon.core.rules.rule import Rule
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.instrumentation import Observer
@@ -159,7 +165,14 @@ def limits_for(settings: Settings) -> Limits:
 
 def ruleset_for(settings: Settings, actions: Mapping[str, Any]) -> Ruleset:
     """The rule folder that the settings name, read and checked."""
-    return read_ruleset([settings.rules_dir], actions, WATCHES, settings.names)
+    return read_ruleset([settings.rules_dir], actions, WATCHES, settings.names, judge_for(settings))
+
+
+def judge_for(settings: Settings) -> Judge:
+    """Who judges the rules' queries where no server is asked: this program, by the flavour that
+    the settings give."""
+    flavour = settings.prometheus.given_flavour
+    return judge_query if flavour is None else partial(judge_query, server=PromqlServer(flavour))
 
 
 def alertmanagers_for(
@@ -260,11 +273,13 @@ def calendars_for(
     environ: Mapping[str, str],
     session: aiohttp.ClientSession,
     alarm: Callable[[bytes], Awaitable[None]],
+    folder: Path | None = None,
 ) -> Calendars:
-    """The on-call calendars that the roster names; copies of feeds are kept beside the store."""
+    """The on-call calendars that the roster names, their files in `folder` or that of the rules;
+    copies of feeds are kept beside the store."""
     return Calendars(
         feeds=Feeds(session, settings.base / settings.calendars, DEADLINE_SECONDS, now),
-        folder=settings.rules_dir,
+        folder=folder or settings.rules_dir,
         secret=secret_reader(settings, environ),
         clock=now,
         alarm=alarm,
@@ -279,16 +294,29 @@ async def build_oncall(
     Raises Mistakes, or Permanent if a secret is not there.
     """
 
-    async def nobody_to_tell(_: bytes) -> None:
-        return None
-
     _, roster, _ = ruleset_for(settings, actions_for(settings)).sound()
     async with aiohttp.ClientSession() as session:
-        calendars = calendars_for(settings, environ, session, nobody_to_tell)
+        calendars = calendars_for(settings, environ, session, _nobody_to_tell)
         await calendars.renew(roster, at)
     overrides, swaps = await _stored_changes(settings, at)
     known = roster.knowing(calendars.shifts, overrides)
-    return oncall_view(known, at, swaps), calendars.troubles
+    reports = calendars.reports(roster, at)
+    return oncall_view(known, at, swaps, reports), calendars.troubles
+
+
+async def read_calendars(
+    settings: Settings, environ: Mapping[str, str], roster: Roster, folder: Path
+) -> list[CalendarReport]:
+    """What the calendars of a roster in `folder` say, as far as it is on this disk: files, and the
+    copies of feeds. Asks nothing of the net."""
+    async with aiohttp.ClientSession() as session:
+        calendars = calendars_for(settings, environ, session, _nobody_to_tell, folder)
+        calendars.recall(roster)
+        return calendars.reports(roster)
+
+
+async def _nobody_to_tell(_: bytes) -> None:
+    return None
 
 
 async def _stored_changes(

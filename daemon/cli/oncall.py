@@ -105,6 +105,9 @@ def _local(config: Path | None, at: datetime) -> Any:
 
 
 def _print(view: Any) -> None:
+    # Only what asks for it needs the roster's own code.
+    from daemon.core.people.calendar_report import CalendarReport, calendar_lines
+
     console = terminal()
 
     def line(text: str) -> None:
@@ -136,6 +139,9 @@ def _print(view: Any) -> None:
         line(override_line(override))
     for swap in view.get("swaps", ()):
         line(swap_line(swap))
+    for read in view.get("calendars", ()):
+        for told in calendar_lines(CalendarReport.model_validate(read)):
+            line(f"calendar of {read['schedule']}: {told}")
     for report in view["schedules"]:
         for gap in report["gaps"][:SHOWN_GAPS]:
             line(f"gap in {report['schedule']} {_range(gap, report['zone'])}")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import getpass
 import json
 import os
 import re
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
 import click
+import structlog
 from pydantic import BaseModel
 
 from daemon import app
@@ -23,11 +26,12 @@ from daemon.cli.client import (
     settings_from,
 )
 from daemon.cli.completion import complete_person, complete_rule
-from daemon.config.rules_folder import APPROVALS, Ruleset, read_ruleset
+from daemon.config.rules_folder import APPROVALS, ROSTER, Ruleset, read_ruleset
 from daemon.config.settings import Settings, environment
+from daemon.core.people.calendar_report import CalendarReport, calendar_lines
 from daemon.core.recovery.approvals import Approval, Approvals
 from daemon.core.rules.label_values import undiscoverable
-from daemon.core.rules.promql_dialect.judging import QueryJudgement, judge_query
+from daemon.core.rules.promql_dialect.judging import QueryJudgement
 from daemon.core.rules.query_templates import Judge
 from daemon.core.rules.rule import Rule
 from daemon.core.rules.rule_checks import rule_hints
@@ -78,18 +82,17 @@ def check_command(
         click.echo(json.dumps(rule_schema(), indent=2))
         return
     reader = _reader(against, config)
-    judge = judge_query if reader is None else reader.judge
-    try:
-        ruleset, settings = _read(paths, config, judge)
-        hints = rule_hints(ruleset.rules, judge)
-    except (Temporary, Permanent) as error:
-        raise CommandFailure(str(error)) from None
+    judge = app.judge_for(settings_from(config)) if reader is None else reader.judge
+    ruleset, settings = _read(paths, config, judge)
+    hints = rule_hints(ruleset.rules, judge)
     mistakes = [*ruleset.mistakes, *ruleset.drills.mistakes]
     found = [mistake.model_dump() for mistake in mistakes]
     warnings = _warnings(ruleset)
+    calendars = _calendars(ruleset, settings, paths)
     if as_json:
         answer = {"rules": len(ruleset.rules), "mistakes": found}
         answer["warnings"] = [warned.model_dump() for warned in warnings]
+        answer["calendars"] = [report.model_dump(mode="json") for report in calendars]
         answer["hints"] = [hint.model_dump() for hint in hints]
         answer["read_by"] = reader.described if reader is not None else None
         click.echo(json.dumps(answer))
@@ -112,6 +115,9 @@ def check_command(
         with_drills = f" and {drills} drill{'' if drills == 1 else 's'}" if drills else ""
         click.echo(f"{count} rule{'' if count == 1 else 's'}{with_drills}, no mistake")
         _say_standing(ruleset, settings)
+        for report in calendars:
+            for told in calendar_lines(report):
+                click.echo(f"calendar of {report.schedule}: {told}")
 
 
 @click.command("approve")
@@ -195,7 +201,7 @@ def _reader(against: str | None, config: Path | None) -> QueryReader | None:
 
 
 def _read(
-    paths: tuple[Path, ...], config: Path | None, judge: Judge = judge_query
+    paths: tuple[Path, ...], config: Path | None, judge: Judge | None = None
 ) -> tuple[Ruleset, Settings]:
     settings = settings_from(config)
     try:
@@ -208,9 +214,22 @@ def _read(
         actions if known else app.unrestricted(actions),
         app.WATCHES,
         settings.names if known else None,
-        judge,
+        judge or app.judge_for(settings),
     )
     return ruleset, settings
+
+
+def _calendars(
+    ruleset: Ruleset, settings: Settings, paths: tuple[Path, ...]
+) -> list[CalendarReport]:
+    """What the on-call calendars say, as far as they are on this disk."""
+    roster = ruleset.roster
+    if roster is None or not any(s.calendar for s in roster.schedules.values()):
+        return []
+    homes = [path if path.is_dir() else path.parent for path in paths]
+    home = next((each for each in homes if (each / ROSTER).exists()), settings.rules_dir)
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    return asyncio.run(app.read_calendars(settings, environment(), roster, home))
 
 
 def _warnings(ruleset: Ruleset) -> list[FileMistake]:

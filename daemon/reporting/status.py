@@ -12,7 +12,7 @@ from daemon.config.active import ActiveConfig, Live
 from daemon.config.pending_settings import PendingSettings
 from daemon.core.incident.state import Incident
 from daemon.core.measurement.flavours import MetricsFlavour
-from daemon.core.people.oncall_report import CalendarReport
+from daemon.core.people.calendar_report import CalendarReport
 from daemon.core.people.roster import Roster
 from daemon.core.ports.inbox import Inbox
 from daemon.core.ports.journal import IncidentSearch

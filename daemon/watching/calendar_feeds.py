@@ -15,7 +15,12 @@ from typing import Any, Protocol
 import structlog
 
 from daemon.core.alertmanager import own_alert
-from daemon.core.people.oncall_report import CalendarReport
+from daemon.core.people.calendar_report import (
+    CalendarReport,
+    PassedOverEvents,
+    passed_over_events,
+    who_by_calendar,
+)
 from daemon.core.people.roster import Roster
 from daemon.core.people.schedules import CalendarSource, Schedule, Shift
 from daemon.core.values.outcome import Permanent, Temporary
@@ -67,6 +72,7 @@ class Calendars:
     ) -> None:
         self.shifts: dict[str, tuple[Shift, ...]] = {}
         self.troubles: dict[str, str] = {}
+        self._passed_over: dict[str, tuple[PassedOverEvents, ...]] = {}
         self._feeds = feeds
         self._folder = folder
         self._secret = secret
@@ -98,11 +104,12 @@ class Calendars:
                     self._expand(name, schedule, text, roster, self._clock())
             except (Temporary, Permanent, ValueError) as error:
                 _log.error("an on-call calendar cannot be read", schedule=name, error=str(error))
+                self.troubles[name] = str(error)
 
     async def renew(self, roster: Roster, around: datetime | None = None) -> None:
         """Read all calendars, for the time around now or another moment."""
         schedules = dict(_with_calendar(roster))
-        for gone in self.shifts, self.troubles:
+        for gone in self.shifts, self.troubles, self._passed_over:
             for name in gone.keys() - schedules.keys():
                 del gone[name]
         for name in sorted(self._alarmed.keys() - schedules.keys()):
@@ -110,11 +117,13 @@ class Calendars:
         for name, schedule in schedules.items():
             await self._renew(name, schedule, roster, around or self._clock())
 
-    def reports(self, roster: Roster) -> list[CalendarReport]:
-        """How each calendar stands."""
-        return [self._report(name, schedule) for name, schedule in _with_calendar(roster)]
+    def reports(self, roster: Roster, at: datetime | None = None) -> list[CalendarReport]:
+        """How each calendar stands, and whom it names now or at another moment."""
+        moment = at or self._clock()
+        return [self._report(name, schedule, moment) for name, schedule in _with_calendar(roster)]
 
-    def _report(self, name: str, schedule: Schedule) -> CalendarReport:
+    def _report(self, name: str, schedule: Schedule, at: datetime) -> CalendarReport:
+        now, until, following = who_by_calendar(self.shifts.get(name, ()), at)
         is_file = schedule.calendar is not None and bool(schedule.calendar.file)
         copy = None if is_file else self._feeds.cached(name)
         return CalendarReport(
@@ -123,6 +132,12 @@ class Calendars:
             fetched_at=copy.fetched_at if copy else None,
             stale=name in self._alarmed,
             trouble=self.troubles.get(name, ""),
+            zone=schedule.zone,
+            known=name in self.shifts,
+            now=now,
+            until=until,
+            next=following,
+            passed_over=self._passed_over.get(name, ()),
         )
 
     async def _renew(self, name: str, schedule: Schedule, roster: Roster, around: datetime) -> None:
@@ -187,6 +202,7 @@ class Calendars:
                 mend="people.NAME.known_as.calendar in roster.yaml",
             )
         self.shifts[name] = calendar.shifts
+        self._passed_over[name] = passed_over_events(calendar.passed_over)
 
     async def _notify(self, name: str, stale_since: datetime | None) -> None:
         """Raise the alarm once, and take it back when the calendar is fresh again.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +177,7 @@ class TestWhatIsShown:
             ],
             "overrides": [],
             "swaps": [],
+            "calendars": [],
         }
 
     def test_a_time_without_anybody_is_told_and_is_exit_code_1(self, home: Path) -> None:
@@ -250,3 +252,79 @@ def test_a_broken_roster_is_shown_where_it_is(
     assert f"roster.yaml:{line}: " in ended.err
     assert said in ended.err
     assert "`stopgap check` shows this" in ended.err
+
+
+READ = """\
+BEGIN:VCALENDAR\r
+VERSION:2.0\r
+PRODID:x\r
+BEGIN:VEVENT\r
+UID:1\r
+DTSTART;TZID=Europe/Berlin:20270320T090000\r
+DTEND;TZID=Europe/Berlin:20270327T090000\r
+SUMMARY:[L1] Ada\r
+END:VEVENT\r
+BEGIN:VEVENT\r
+UID:2\r
+DTSTART;TZID=Europe/Berlin:20270327T090000\r
+DTEND;TZID=Europe/Berlin:20270403T090000\r
+SUMMARY:Bo\r
+END:VEVENT\r
+BEGIN:VEVENT\r
+UID:3\r
+DTSTART:20270322T100000Z\r
+DTEND:20270322T110000Z\r
+RRULE:FREQ=DAILY;COUNT=3\r
+SUMMARY:Offsite\r
+END:VEVENT\r
+BEGIN:VEVENT\r
+UID:4\r
+DTSTART:20270322T100000Z\r
+DTEND:20270322T110000Z\r
+STATUS:CANCELLED\r
+SUMMARY:Cy\r
+END:VEVENT\r
+END:VCALENDAR\r
+"""
+LINES = [
+    "calendar of nights: ada now, bo from Sat 2027-03-27 09:00 CET (zone Europe/Berlin)",
+    "calendar of nights: no shift: 'Cy', Mon 2027-03-22 11:00 CET: it is cancelled "
+    "(STATUS:CANCELLED)",
+    "calendar of nights: no shift: 3 × 'Offsite', Mon 2027-03-22 11:00 CET: names nobody whom the "
+    "roster knows",
+]
+
+
+class TestWhatWasRead:
+    def test_each_calendar_says_who_has_it_and_what_is_no_shift(self, home: Path) -> None:
+        (home / "rules/nights.ics").write_text(READ)
+        at = "2027-03-22T12:00:00Z"
+        told = oncall(home, CALENDAR, "--at", at).out.splitlines()
+        assert [line for line in told if line.startswith("calendar of")] == LINES
+        [read] = view_of(home, CALENDAR, at)["calendars"]
+        assert (read["now"], read["next"], read["zone"]) == (["ada"], ["bo"], "Europe/Berlin")
+        assert read["until"] == "2027-03-27T08:00:00Z"
+        assert [events["times"] for events in read["passed_over"]] == [1, 3]
+
+    def test_check_says_so_too(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (home / "rules/nights.ics").write_text(READ)
+        (home / "rules/roster.yaml").write_text(CALENDAR)
+        moment = datetime(2027, 3, 22, 12, tzinfo=UTC)
+        monkeypatch.setattr("daemon.app.builders.now", lambda: moment)
+        for arguments in ((), ("rules",)):
+            ended = run("check", *arguments)
+            assert [line for line in ended.out.splitlines() if "calendar of" in line] == LINES
+            assert ended.code == 0, ended.err
+        [read] = json.loads(run("check", "--json").out)["calendars"]
+        assert read["now"] == ["ada"]
+
+    def test_check_fetches_nothing_and_says_where_it_is_fetched(self, home: Path) -> None:
+        fed = CALENDAR.replace("{file: nights.ics}", "{url: env:NIGHTS}")
+        (home / "rules/roster.yaml").write_text(fed)
+        line = "calendar of nights: not read yet; `stopgap oncall` fetches it"
+        assert line in run("check").out
+
+    def test_a_file_that_is_no_calendar_is_told(self, home: Path) -> None:
+        (home / "rules/nights.ics").write_text("<html>log in</html>")
+        (home / "rules/roster.yaml").write_text(CALENDAR)
+        assert "calendar of nights: this is no iCalendar text" in run("check").out

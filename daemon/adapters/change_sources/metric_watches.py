@@ -20,6 +20,7 @@ from daemon.adapters.change_sources.live_label import Coming, Presence, comings_
 from daemon.core.changes.suspects import Change
 from daemon.core.measurement.samples import QueryAnswer
 from daemon.core.ports.metrics import Metrics, metrics_server
+from daemon.core.rules.promql_dialect.judging import judge_anywhere
 from daemon.core.rules.query_templates import check_query, names_in, quote, selectors
 from daemon.core.rules.rule import LabelName, Name
 from daemon.core.values.outcome import Temporary
@@ -210,7 +211,8 @@ class VersionWatch(_MetricWatch):
         @field_validator("query")
         @classmethod
         def _promql(cls, query: str) -> str:
-            wrong = check_query(query, (), windowed=False)
+            # Which server reads it is known to the check of the whole rule.
+            wrong = check_query(query, (), windowed=False, judge=judge_anywhere)
             if wrong is None and names_in(query):
                 wrong = "no $name has a value here, not even $window; write it out"
             if wrong is not None:

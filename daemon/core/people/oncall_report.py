@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any
 
+from daemon.core.people.calendar_report import CalendarReport
 from daemon.core.people.oncall_changes import ShiftSwap
 from daemon.core.people.roster import Roster
 from daemon.core.people.schedules import Shift
-from daemon.core.values.units import Frozen, Moment, format_duration
+from daemon.core.values.units import format_duration
 
 NO_TEAM = "(no team)"
 """Under this the default policy is shown, where no team has it."""
@@ -34,20 +35,6 @@ class ScheduleReport:
     until: datetime | None
     next: tuple[str, ...]
     gaps: tuple[Shift, ...]
-
-
-class CalendarReport(Frozen):
-    """The on-call calendar of a schedule. `trouble`: why it could not be read the last time.
-
-    `fetched_at` is the age of the copy in use, where it comes from the web; `stale`: it is older
-    than the roster allows, or cannot be read at all.
-    """
-
-    schedule: str
-    source: Literal["file", "url"]
-    fetched_at: Moment | None
-    stale: bool
-    trouble: str = ""
 
 
 def shift_coverage(
@@ -105,9 +92,15 @@ def _team(roster: Roster, team: str, at: datetime) -> dict[str, Any]:
     }
 
 
-def oncall_view(roster: Roster, at: datetime, swaps: Sequence[ShiftSwap] = ()) -> dict[str, Any]:
+def oncall_view(
+    roster: Roster,
+    at: datetime,
+    swaps: Sequence[ShiftSwap] = (),
+    calendars: Sequence[CalendarReport] = (),
+) -> dict[str, Any]:
     """Who would be called at that moment, and where nobody would be, as plain JSON; with the
-    overrides that are not over then, and the swaps that wait for an answer."""
+    overrides that are not over then, the swaps that wait for an answer, and what was read from
+    the calendars."""
     teams = {team: _team(roster, team, at) for team in roster.teams}
     if all(team.policy != roster.default_policy for team in roster.teams.values()):
         teams[NO_TEAM] = _team(roster, NO_TEAM, at)
@@ -132,6 +125,7 @@ def oncall_view(roster: Roster, at: datetime, swaps: Sequence[ShiftSwap] = ()) -
             if override.until > at
         ],
         "swaps": [swap.model_dump(mode="json") for swap in swaps],
+        "calendars": [report.model_dump(mode="json") for report in calendars],
     }
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import promql_parser as p
 
 from daemon.core.rules.label_names import is_legacy
+from daemon.core.rules.promql_dialect.reading import read_promql
 from daemon.core.rules.query_templates import matcher_text, metric_name, names_in
 
 Narrow = Mapping[str, str]
@@ -37,8 +38,14 @@ _OPERATORS = {"Equal": "=", "NotEqual": "!=", "Re": "=~", "NotRe": "!~"}
 
 
 def parsed(query: str) -> Any:
-    """The tree, without parentheses around it. Raises ValueError if it is not PromQL."""
-    tree = without_parens(p.parse(query))
+    """The tree, without parentheses around it. Raises ValueError if it is not PromQL, or in a
+    syntax that the parser could not write again."""
+    reading = read_promql(query)
+    if reading.wrong:
+        raise ValueError(reading.wrong)
+    if not reading.faithful:
+        raise ValueError("its syntax is not in every version of Prometheus")
+    tree = without_parens(p.parse(reading.readable))
     if any(str(getattr(node, "at", None)) == _EPOCH for node in every(tree)):
         raise ValueError("`@` a time before 1970, which the parser writes as `@ 0`")
     return tree

@@ -108,7 +108,12 @@ def rule_hints(
 
 def _queries(data: Mapping[str, Any]) -> Iterator[_RuleQuery]:
     """Every query of a rule, as written."""
-    found = [*_problem_queries(data), *_suspect_queries(data), *_series_queries(data)]
+    found = [
+        *_problem_queries(data),
+        *_suspect_queries(data),
+        *_series_queries(data),
+        *_change_queries(data),
+    ]
     return (query for query in found if isinstance(query.template, str))
 
 
@@ -145,6 +150,14 @@ def _series_queries(data: Mapping[str, Any]) -> Iterator[_RuleQuery]:
     series = diagnosis.get("series") if isinstance(diagnosis, dict) else None
     for index, query in enumerate(series if isinstance(series, list) else ()):
         yield _RuleQuery(("diagnosis", "series", index), query)
+
+
+def _change_queries(data: Mapping[str, Any]) -> Iterator[_RuleQuery]:
+    """The queries by which changes are seen."""
+    changes = data.get("changes")
+    for name, params in changes.items() if isinstance(changes, dict) else ():
+        query = params.get("query") if isinstance(params, dict) else None
+        yield _RuleQuery(("changes", str(name), "query"), query)
 
 
 def _keeps(query: str, label: str) -> bool:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from daemon.core.people.calendar_report import CalendarReport
 from daemon.core.people.oncall_changes import OncallOverride, ShiftSwap
 from daemon.core.people.oncall_report import oncall_view
 from daemon.core.reporting.coverage import Coverage, RuleReport
@@ -63,6 +64,7 @@ class OnCall(Frozen):
     """Who would be called at that moment, and where nobody would be in the two weeks after.
 
     `overrides`: those that stand or are to come; `swaps`: those that wait for an answer.
+    `calendars`: what was read from the on-call calendars.
     """
 
     at: str
@@ -70,6 +72,7 @@ class OnCall(Frozen):
     schedules: tuple[ScheduleView, ...]
     overrides: tuple[OncallOverride, ...]
     swaps: tuple[ShiftSwap, ...]
+    calendars: tuple[CalendarReport, ...]
 
 
 class Rules(Frozen):
@@ -130,7 +133,9 @@ class Looking:
             raise HttpProblem(400, "Bad request", "at: it lies more than ten years from now")
         desk = self._context.oncall
         swaps = desk.open_swaps() if desk is not None else []
-        return OnCall.model_validate(oncall_view(self._context.roster(), at, swaps))
+        calendars = self._context.overview.calendars()
+        view = oncall_view(self._context.roster(), at, swaps, calendars)
+        return OnCall.model_validate(view)
 
     async def status_page(self, call: Call[None, None, None]) -> StatusPage:
         """Show the public status page as it stands."""

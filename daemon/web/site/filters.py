@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from markupsafe import Markup, escape
 
 from daemon.core.incident.state import Incident
+from daemon.core.people.calendar_report import calendar_lines
 from daemon.core.values.units import percent, quantity
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
@@ -127,6 +128,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "when": when_html,
     "moment": moment_html,
     "ago": ago,
+    "calendar_lines": calendar_lines,
     "local": local_html,
     "phase_words": phase_words,
     "likelihood": likelihood,

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from daemon.core.rules import promql
 from daemon.core.rules.promql_dialect.judging import judge_query
 from daemon.core.rules.promql_dialect.reading import selector_texts
 from daemon.core.rules.promql_dialect.servers import VICTORIAMETRICS, PromqlServer, parse_version
@@ -131,3 +132,22 @@ def test_a_query_is_held_to_the_server_that_is_given() -> None:
 
 def test_selectors_of_a_call_alone() -> None:
     assert selector_texts("time() - 5") == []
+
+
+@pytest.mark.parametrize(
+    ("query", "spelled"),
+    [
+        (r"rate(m{a=~`\d+`}[5m])", r'rate(m{a=~"\\d+"}[5m])'),
+        ("m > 1_000", "m > 1000"),
+    ],
+)
+def test_a_tree_is_what_the_query_says(query: str, spelled: str) -> None:
+    assert promql.written(promql.parsed(query)) == spelled
+
+
+@pytest.mark.parametrize(
+    "query", ["rate(m[5m * 2])", "holt_winters(m[5m], 0.5, 0.5)", "rate(m[5m] smoothed)"]
+)
+def test_what_was_put_into_other_words_is_no_tree(query: str) -> None:
+    with pytest.raises(ValueError, match="syntax is not in every version"):
+        promql.parsed(query)

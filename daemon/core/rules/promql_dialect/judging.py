@@ -53,6 +53,11 @@ def judge_query(query: str, server: PromqlServer = ANY_SERVER) -> QueryJudgement
     return _by_features(features, server)
 
 
+def judge_anywhere(query: str) -> QueryJudgement:
+    """What is wrong with a query whoever reads it; where that is known, `judge_query` says more."""
+    return judge_query(query, PromqlServer(servers.VICTORIAMETRICS))
+
+
 def _by_features(features: Iterable[Feature], server: PromqlServer) -> QueryJudgement:
     each = dict.fromkeys(features)
     refusals = [text for feature in each if (text := feature.refusal(server))]

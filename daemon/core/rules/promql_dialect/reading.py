@@ -42,13 +42,15 @@ class Reading:
 
     `wrong` is a mistake in every version. `parsable` is for the parser, with each regular
     expression as one that matches the empty text as well as the given one does. `readable` is
-    the same with the given ones. `only_metricsql` is what no Prometheus reads.
+    the same with the given ones; only if it is `faithful` does it say just what the query says.
+    `only_metricsql` is what no Prometheus reads.
     """
 
     wrong: str = ""
     features: list[Feature] = field(default_factory=list)
     parsable: str = ""
     readable: str = ""
+    faithful: bool = True
     only_metricsql: str = ""
     newer_than_parser: bool = False
 
@@ -98,8 +100,10 @@ class _Reader:
         self.found.parsable += parsable
         self.found.readable += parsable if readable is None else readable
 
-    def _note(self, feature: Feature) -> None:
+    def _note(self, feature: Feature, *, reworded: bool = False) -> None:
         self.found.features.append(feature)
+        if reworded:
+            self.found.faithful = False
 
     def _last(self, back: int = 1) -> str:
         return self._before[-back] if len(self._before) >= back else ""
@@ -144,7 +148,7 @@ class _Reader:
             self._note(servers.DURATION_NUMBERS)
             text = text if length else "0"
         elif length == 0 or self._last() == "+":
-            self._note(servers.LENIENT_DURATIONS)
+            self._note(servers.LENIENT_DURATIONS, reworded=not length)
             text = text if length else "1s"
         self._write(text)
 
@@ -182,19 +186,19 @@ class _Reader:
             return
         if self._inside("by"):
             if ":" in text:
-                self._note(servers.QUOTED_LABELS)
+                self._note(servers.QUOTED_LABELS, reworded=True)
             self._write(text.replace(":", "_"))
             return
         following = self._next()
         if text in _EXTENDED:
             self._extended(text)
         elif text in _FILL and following == "(":
-            self._note(servers.FILLED)
+            self._note(servers.FILLED, reworded=True)
             self._skip_parentheses()
         elif (text in FUNCTIONS and following == "(") or self._grouped(text, following):
             self._function(text)
         elif text == "offset" and following == "(":
-            self._note(servers.DURATION_ARITHMETIC)
+            self._note(servers.DURATION_ARITHMETIC, reworded=True)
             self._skip_parentheses()
             self._write("offset 5m")
         else:
@@ -205,16 +209,17 @@ class _Reader:
 
     def _function(self, text: str) -> None:
         if self._last() != "@":
-            self._note(FUNCTIONS[text])
+            self._note(FUNCTIONS[text], reworded=text == "holt_winters")
         self._write("double_exponential_smoothing" if text == "holt_winters" else text)
 
     def _extended(self, text: str) -> None:
         last = self._last()
         named = re.fullmatch(r"[A-Za-z_:][\w:]*", last) and last not in _OPERATORS
         if last in _CLOSES or named:
-            self._note(servers.EXTENDED_RANGE)
+            self._note(servers.EXTENDED_RANGE, reworded=True)
         else:
             self._write(f"{text}_")  # a metric of that name
+            self.found.faithful = False
 
     def _other(self, text: str) -> None:
         if text in {'"', "'", "`"}:
@@ -223,7 +228,7 @@ class _Reader:
             self._range()
             return
         if text in {"</", ">/"}:
-            self._note(servers.TRIMMED)
+            self._note(servers.TRIMMED, reworded=True)
             self._write(text[0])
             return
         if text in "({":
@@ -254,7 +259,7 @@ class _Reader:
         if len(rest) == 1 and rest[0].kind in {TokenKind.DURATION, TokenKind.NUMBER}:
             return self._plain_width(sign, rest[0])
         if any(token.text in "+-*/%^()" for token in kinds):
-            self._note(servers.DURATION_ARITHMETIC)
+            self._note(servers.DURATION_ARITHMETIC, reworded=True)
             return "5m"
         return text
 
@@ -270,7 +275,7 @@ class _Reader:
             self._note(servers.SECONDS)
             if "_" in token.text:
                 self._underscores(token.text)
-            return "5m"
+            return long
         parts = re.findall(r"(\d+)(ms|[smhdwy])", token.text)
         if sum(int(count) * _UNITS[unit] for count, unit in parts) > _LONGEST_MS:
             raise ValueError(f"the duration {token.text} is too long; at most 292 years")
