@@ -20,7 +20,7 @@ Safe to kill at every point. What a successor finds, and what it makes of it:
     template   label `stopgap.dev/step`    it means               run, again
     from       not ours                    not patched yet        patches, waits
     to         ours, rollout goes on       patched                gives back, waits
-    to         ours, rollout ended         done                   gives back, if it has not
+    to         ours, rollout ended         done                   waits for nothing
     anything else                          somebody deployed      refuses
 
 The template counts as `to` with what admission makes of it: see `ownership.still_asked`.
@@ -147,8 +147,9 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
     async def check(
         self, params: KubernetesRollbackParams, intent: Mapping[str, str], context: ActionContext
     ) -> Landed:
-        """Look at the template. Patched without the rollout's end is `half_done`: running again
-        goes on with the waiting. Raises Temporary or Permanent.
+        """Look at the template. Patched without the rollout's end, or before the fields were
+        given back, is `half_done`: running again goes on from there. Raises Temporary or
+        Permanent.
         """
         try:
             state = await read_state(self._client, params.workload)
@@ -157,7 +158,8 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
         request = RollbackRequest(intent, context.token, state.find(intent["to"]))
         if request.is_ours(state.raw):
             status = rollout_status(params.workload.kind, state.raw, intent.get("late", ""))
-            return "done" if status.finished else "half_done"
+            ended = status.finished and not request.owes_fields(state.raw)
+            return "done" if ended else "half_done"
         return "not_done" if _as_before(state, intent) else "unknown"
 
     async def _tried(

@@ -217,6 +217,11 @@ async def hand_back_fields(
     )
 
 
+def owes_fields(raw: Raw, asked: Raw) -> bool:
+    """Whether we still own what an applier should."""
+    return _handover(raw, asked, None) is not None
+
+
 def _handover(raw: Raw, asked: Raw, before: Raw | None) -> Patch | None:
     """What makes the appliers the owners of what we took; None if nothing is to be given."""
     mine = next((entry for entry in _entries(raw) if _is_ours(entry)), None)

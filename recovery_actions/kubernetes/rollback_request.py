@@ -44,6 +44,10 @@ class RollbackRequest:
             return True
         return self.asked is not None and ownership.still_asked(raw, self.asked)
 
+    def owes_fields(self, raw: Raw) -> bool:
+        """Whether the fields that our patch took are still to be given back."""
+        return self.asked is not None and ownership.owes_fields(raw, self.asked)
+
     def meddlers(self, raw: Raw) -> list[str]:
         """Who has changed it since."""
         return ownership.meddlers(raw, self.asked) if self.asked is not None else []
@@ -56,7 +60,10 @@ class RollbackRequest:
             return []
         notes = []
         if self.made not in ("", objects.digest(self.asked)):
-            notes.append("admission changed the template on its way, into a revision of its own")
+            notes.append(
+                "the cluster changed the template on its way (admission, or newer defaults), so it "
+                "may run as a revision of its own"
+            )
         notes.append(
             await ownership.hand_back_fields(client, workload, self.asked, self.before, pace)
         )

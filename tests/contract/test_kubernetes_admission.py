@@ -96,7 +96,7 @@ async def test_what_a_webhook_adds_makes_no_failure(
         params, intent = await prepared(world, hold="9s")
         outcome = await world.rollback.run(params, intent, context())
         assert outcome.result == "done", outcome
-        assert "admission changed the template on its way" in outcome.detail
+        assert "the cluster changed the template on its way (admission" in outcome.detail
         assert world.image == "app:1"
         assert await world.rollback.check(params, intent, context()) == "done"
         generation = world.raw_now["metadata"]["generation"]

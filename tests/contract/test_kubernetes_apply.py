@@ -156,8 +156,11 @@ async def test_one_who_takes_over_gives_the_fields_back_as_well(applied: Applied
     patch = rollback_patch(state, to, {STEP: context().token})
     await applied.client.patch(applied.workload.resource, patch.kind, patch.body)
     assert applied.owners("f:image") == {(MANAGER, "Update")}
+    applied.cluster.reconcile()
+    assert await applied.rollback.check(params, ready.intent, context()) == "half_done"
     outcome = await applied.rollback.run(params, ready.intent, context())
     assert outcome.result == "done", outcome
+    assert await applied.rollback.check(params, ready.intent, context()) == "done"
     assert applied.owners("f:image") == {("kubectl", "Apply")}
     applied.apply("app:4")
 

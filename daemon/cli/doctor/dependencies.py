@@ -27,7 +27,8 @@ from recovery_actions.reasons import ActionReason
 
 RIGHTS = (
     "give its account get and patch on the workload, and list on replicasets (or "
-    "controllerrevisions) and pods, in a Role of that namespace"
+    "controllerrevisions) and pods, in a Role of that namespace; delete on pods lets it clear a "
+    "stuck StatefulSet, and list on events lets it say why pods cannot be made"
 )
 _OF_THE_CLUSTER: frozenset[ActionReason] = frozenset({"forbidden", "no_such_workload"})
 """The refusals that `check_kubernetes` speaks of already."""
