@@ -183,7 +183,7 @@ async def test_what_is_sent_is_what_the_settings_say(
 ) -> None:
     with closing(prometheus_for(settings(gateway, papers, **more), environ)) as prometheus:
         if sent.get("Authorization"):
-            with pytest.raises(Permanent, match="401.*`bearer_token`"):
+            with pytest.raises(Permanent, match=r"401.*`bearer_token`"):
                 await prometheus.instant("up", NOW)
         else:
             await prometheus.instant("up", NOW)
@@ -218,9 +218,12 @@ async def test_a_method_that_is_refused_is_told(
     gateway: Gateway, papers: Papers, method: str, only: str, tried: list[str], said: str
 ) -> None:
     gateway.only = only
-    with closing(prometheus_for(settings(gateway, papers, method=method), {})) as prometheus:
-        with pytest.raises(Permanent, match=said):
-            await prometheus.instant("up", NOW)
+    chosen = settings(gateway, papers, method=method)
+    with (
+        closing(prometheus_for(chosen, {})) as prometheus,
+        pytest.raises(Permanent, match=said),
+    ):
+        await prometheus.instant("up", NOW)
     assert gateway.methods == tried
 
 
@@ -277,9 +280,11 @@ async def test_no_redirect_takes_our_headers_to_somebody_else(gateway: Gateway) 
     async with Gateway().serving() as other:
         gateway.elsewhere = f"{other.url}/api/v1/query"
         access = HttpAccess(gateway.url, headers={"X-Api-Key": "s3cret"})
-        with closing(Prometheus(access, 2, 1)) as prometheus:
-            with pytest.raises(Permanent, match=r"redirect to .*set `prometheus\.url`"):
-                await prometheus.instant("up", NOW)
+        with (
+            closing(Prometheus(access, 2, 1)) as prometheus,
+            pytest.raises(Permanent, match=r"redirect to .*set `prometheus\.url`"),
+        ):
+            await prometheus.instant("up", NOW)
         assert other.asked == []
 
 
@@ -304,9 +309,9 @@ async def test_a_proxy_is_taken_on_request_alone(
             {"url": "http://metrics.test", "proxy": chosen, "timeout": "2s"}
         )
         environ = {"env:PROXY": address}
-        with closing(open_prometheus("prometheus", server, environ.__getitem__, tmp_path)) as asked:
-            with pytest.raises((Temporary, Permanent)) as caught:
-                await asked.instant("up", NOW)
+        prometheus = open_prometheus("prometheus", server, environ.__getitem__, tmp_path)
+        with closing(prometheus), pytest.raises((Temporary, Permanent)) as caught:
+            await prometheus.instant("up", NOW)
         assert "hunter2" not in str(caught.value)
         seen = [one["headers"].get("Proxy-Authorization") for one in proxy.asked]
     known = "Basic " + b64encode(b"me:hunter2").decode()
