@@ -17,14 +17,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 import yaml
 from aiohttp import web
 from pydantic import ValidationError
 
+from daemon.adapters.alertmanager import Alertmanager
 from daemon.adapters.http_access import HttpAccess
 from daemon.adapters.prometheus import Prometheus
-from daemon.app import access_for, prometheus_for
+from daemon.app import access_for, alertmanagers_for, prometheus_for
 from daemon.app.access import open_prometheus
 from daemon.config.access import AccessSettings
 from daemon.config.sections import PrometheusServerSettings
@@ -34,6 +36,7 @@ from tests.contract.papers import Papers
 from tests.contract.test_cli_init import Prometheus as AskedByInit
 from tests.contract.test_cli_init import Runs
 from tests.contract.test_cli_init import stopgap as stopgap  # a fixture
+from tests.doubles.alertmanager import FakeAlertmanager
 
 NOW = datetime(2026, 3, 1, 14, 3, 20, tzinfo=UTC)
 PASSWORD = 'p"ä<s>s & w0rd'
@@ -412,3 +415,79 @@ def test_options_that_contradict_themselves_are_told(
     alone = stopgap(tmp_path, "init", "--header", "X-Scope-OrgID=shop")
     assert alone.code == 2
     assert "--from-prometheus" in alone.err
+
+
+RULE = """
+rule: NAME
+match: ['alertname="NAME"']
+team: shop
+prometheus: SERVER
+problem: {symptom: errors, value: max(errors), confirm: {by: 1}}
+"""
+ROSTER = """
+people: {ada: {name: Ada, contact: [{console: true}]}}
+teams: {shop: {owners: [ada], lead: ada, policy: shop}}
+policies: {shop: {tiers: [{notify: [ada], wait: 10m}]}}
+default_policy: shop
+"""
+
+
+async def test_doctor_looks_at_each_server_and_no_dead_one_hides_another(
+    tmp_path: Path, gateway: Gateway, stopgap: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PASSWORD", PASSWORD)
+    rules = tmp_path / "rules"
+    rules.mkdir()
+    (rules / "roster.yaml").write_text(ROSTER)
+    for name, server in (("one", "eu"), ("two", "us")):
+        text = RULE.replace("NAME", name).replace("SERVER", server)
+        (rules / f"{name}.yaml").write_text(text)
+    eu = {
+        "url": gateway.url,
+        "username": "stopgap",
+        "password": "env:PASSWORD",
+        "headers": {"X-Scope-OrgID": "file:tenant"},
+    }
+    dead = {"url": "http://127.0.0.1:9", "timeout": "1s"}
+    chosen = {"listen": "127.0.0.1:0", "prometheus": {**dead, "servers": {"eu": eu, "us": dead}}}
+    (tmp_path / "stopgap.yaml").write_text(json.dumps(chosen))
+    (tmp_path / "tenant").write_text("shop")
+    looked = await asyncio.to_thread(stopgap, tmp_path, "doctor", "--json")
+    found: dict[str, list[Any]] = {}
+    for one in json.loads(looked.out)["findings"]:
+        found.setdefault(one["check"], []).append(one)
+    assert [one["state"] for one in found["prometheus"]] == ["wrong"]
+    assert [one["state"] for one in found["prometheus us"]] == ["wrong"]
+    assert "`prometheus.servers.us.url`" in found["prometheus us"][0]["mend"]
+    assert {one["state"] for one in found["prometheus eu"]} == {"ok"}
+    assert "the queries of 1 of 1 return something now" in [o["text"] for o in found["rules"]]
+    assert any("prometheus.servers.eu.headers.X-Scope-OrgID" in o["text"] for o in found["secrets"])
+    (tmp_path / "rules/two.yaml").write_text(RULE.replace("SERVER", "asia"))
+    checked = await asyncio.to_thread(stopgap, tmp_path, "check")
+    assert "no 'asia' in `prometheus.servers` of stopgap.yaml; known: eu, us" in checked.out
+
+
+async def test_an_alertmanager_behind_a_gateway_is_reached_likewise(
+    papers: Papers, tmp_path: Path
+) -> None:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(papers.folder / "server.crt", papers.folder / "server.key")
+    async with FakeAlertmanager().serving(tls=context) as double, aiohttp.ClientSession() as http:
+
+        def peers(**more: Any) -> list[Alertmanager]:
+            given = {"url": double.url, "username": "stopgap", "password": "file:password", **more}
+            chosen = {"alertmanager": given, "base": papers.folder}
+            return alertmanagers_for(Settings.model_validate(chosen), {}, http)
+
+        [known] = peers(tls={"ca": "ca.crt"}, headers={"X-Scope-OrgID": "shop"})
+        assert await known.version() == "0.25.0"
+        assert double.asked[-1]["headers"]["Authorization"] == BASIC
+        assert double.asked[-1]["headers"]["X-Scope-OrgID"] == "shop"
+        double.mood = 401
+        with pytest.raises(Permanent, match=r"401: it does not accept who we are; .*`alertmanager`"):
+            await known.version()
+        [stranger] = peers()
+        with pytest.raises(Temporary, match=r"TLS fails .*; see `alertmanager\.tls`"):
+            await stranger.version()
+        with pytest.raises(Permanent, match=r"`alertmanager\.tls\.ca`: cannot read"):
+            peers(tls={"ca": "nowhere"})
