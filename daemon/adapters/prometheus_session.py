@@ -117,11 +117,9 @@ class QuerySession(requests.Session):
         if status in _UNKNOWN:
             raise self.access.unknown(status, text)
         if status in _NO_SUCH_METHOD:
-            said, where = " ".join(text.split())[:200], f"`method` of `{self.access.setting}`"
-            method = answer.request.method
-            raise Permanent(
-                f"{self.access.address} takes no {method} ({status} {said}); see {where}"
-            )
+            said = " ".join(text.replace(";", ",").split())[:200]
+            no = f"{self.access.address} takes no {answer.request.method} ({status} {said})"
+            raise Permanent(f"{no}; see `{self.access.setting}.method`")
         answer._content = text.encode()  # noqa: SLF001 - there is no other way to replace it
         answer.encoding = "utf-8"
         return answer

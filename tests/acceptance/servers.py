@@ -102,8 +102,10 @@ def victoria_metrics(folder: Path, config: str) -> Iterator[str]:
 
 
 @contextmanager
-def prometheus(folder: Path, config: str, *flags: str) -> Iterator[str]:
-    """A real Prometheus with that configuration, started with those flags; its address."""
+def prometheus(folder: Path, config: str, *flags: str, web: str = "") -> Iterator[str]:
+    """A real Prometheus with that configuration, started with those flags; its address. `web`: its
+    `--web.config.file`, with TLS and perhaps with passwords, so that whoever wants it ready has to
+    ask for that."""
     (port,) = processes.free_ports(1)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "prometheus.yml").write_text(config.replace("SELF", f"127.0.0.1:{port}"))
@@ -115,10 +117,14 @@ def prometheus(folder: Path, config: str, *flags: str) -> Iterator[str]:
         f"--web.listen-address=127.0.0.1:{port}",
         *flags,
     ]
-    url = f"http://127.0.0.1:{port}"
+    url = f"{'https' if web else 'http'}://127.0.0.1:{port}"
+    if web:
+        (folder / "web.yml").write_text(web)
+        argv.append("--web.config.file=web.yml")
     try:
         running.start("prometheus", argv, {})
-        wait_until("Prometheus to be ready", lambda: _answers(f"{url}/-/ready", running), 20)
+        if not web:
+            wait_until("Prometheus to be ready", lambda: _answers(f"{url}/-/ready", running), 20)
         yield url
     finally:
         running.stop()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import math
 import re
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -16,12 +19,17 @@ from aiohttp import web
 
 from daemon.adapters.alertmanager import Alertmanager
 from daemon.adapters.prometheus import Prometheus
+from daemon.app import prometheus_for
+from daemon.config.settings import Settings
 from daemon.core.measurement.flavours import MetricsFlavour
 from daemon.core.rules.matchers import Matcher, parse_matcher
-from daemon.core.values.outcome import Permanent
+from daemon.core.values.outcome import Permanent, Temporary
 from daemon.measuring.upstream_alerts import upstream_alerting
 from tests.acceptance import servers
 from tests.acceptance.waiting import until
+from tests.contract.papers import Papers
+from tests.contract.test_cli_init import Runs
+from tests.contract.test_cli_init import stopgap as stopgap  # a fixture
 
 SECOND = timedelta(seconds=1)
 PENDING = """
@@ -173,3 +181,58 @@ async def test_the_real_victoria_metrics(tmp_path: Path) -> None:
             return await ask('up{job="shop"}') == [0]
 
         await until("its `up` to be 0", down)
+
+
+WEB = """
+tls_server_config: {cert_file: server.crt, key_file: server.key}
+basic_auth_users: {stopgap: $2b$12$/GX9m/tqdvdDjMid9oQ.YO3ywN6qqFyTFx.iNW6os4eBqxFbF275q}
+"""
+BEHIND = SELF.replace(
+    "job_name: self,",
+    "job_name: self, scheme: https, tls_config: {ca_file: ca.crt}, "
+    "basic_auth: {username: stopgap, password_file: password},",
+)
+
+
+async def test_one_that_wants_a_password_over_tls_of_an_own_authority(
+    tmp_path: Path, stopgap: Runs
+) -> None:
+    """Its own TLS and basic auth: the client and `stopgap doctor` pass, a stranger does not."""
+    papers = Papers(tmp_path)
+    papers.authority()
+    papers.certified("server")
+    (tmp_path / "password").write_text("the-password\n")
+    with servers.prometheus(tmp_path, BEHIND, web=WEB) as url:
+        known = {
+            "url": url,
+            "username": "stopgap",
+            "password": "file:password",
+            "headers": {"X-Scope-OrgID": "shop"},
+            "tls": {"ca": "ca.crt"},
+        }
+        strange = {**known, "username": "somebody"}
+
+        def client(given: dict[str, Any]) -> Prometheus:
+            chosen = {"prometheus": given, "base": tmp_path}
+            return prometheus_for(Settings.model_validate(chosen), {})
+
+        with closing(client(known)) as prometheus:
+
+            async def scraped() -> bool:
+                try:
+                    return bool((await prometheus.instant("up == 1", datetime.now(UTC))).series)
+                except Temporary:
+                    return False  # it is just starting
+
+            await until("a scrape", scraped)
+            long = "up{job!~'" + "|".join(f"job-{n}" for n in range(20_000)) + "'}"
+            assert (await prometheus.instant(long, datetime.now(UTC))).series
+            assert not prometheus.gets
+        refused = pytest.raises(Permanent, match=r"401.*does not accept who we are")
+        with closing(client(strange)) as prometheus, refused:
+            await prometheus.instant("up", datetime.now(UTC))
+        (tmp_path / "stopgap.yaml").write_text(json.dumps({"prometheus": known}))
+        looked = await asyncio.to_thread(stopgap, tmp_path, "doctor", "--json")
+        found = [o for o in json.loads(looked.out)["findings"] if o["check"] == "prometheus"]
+        assert {one["state"] for one in found} == {"ok"}, found
+        assert "the-password" not in looked.out + looked.err

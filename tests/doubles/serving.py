@@ -11,6 +11,7 @@ from typing import Any, Self
 from aiohttp import web
 
 _TURNS = 5
+_PATIENCE = 500
 
 
 async def let_go() -> None:
@@ -18,6 +19,15 @@ async def let_go() -> None:
     accepted sees that its peer is gone, and closes. Otherwise the garbage collector finds it later,
     and blames another test."""
     for _ in range(_TURNS):
+        await asyncio.sleep(0)
+
+
+async def _seen_off(runner: web.AppRunner) -> None:
+    """Over TLS: see that clients that have closed are gone, each with its transport, before the
+    server closes what is open. Both ends closing at once leaves transports behind."""
+    for _ in range(_PATIENCE):
+        if runner.server is None or not runner.server.connections:
+            return
         await asyncio.sleep(0)
 
 
@@ -64,5 +74,7 @@ class Double:
             self.url = f"{'http' if tls is None else 'https'}://{host}:{found}"
             yield self
         finally:
+            if tls is not None:
+                await _seen_off(runner)
             await runner.cleanup()
             await let_go()

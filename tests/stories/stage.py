@@ -27,7 +27,7 @@ from daemon.core.recovery.guardrails import Limits
 from daemon.core.rules.rule import Rule, RuleBook, load
 from daemon.core.values.outcome import Temporary
 from daemon.core.values.yaml_document import one_document
-from daemon.instrumentation import UNTRACED, Tracer
+from daemon.instrumentation import UNTRACED, Observer, Tracer
 from daemon.intake.intake import Intake
 from daemon.intake.late_changes import tell_incidents
 from daemon.intake.receivers import Receivers
@@ -151,6 +151,8 @@ class Stage:
     rule_text: str = RULE
     roster_text: str = ROSTER
     service: Service = field(default_factory=Service)
+    servers: dict[str, Service] = field(default_factory=dict)
+    """Further Prometheus servers, by the names that rules give them."""
     journal: MemoryJournal = field(default_factory=MemoryJournal)
     debts: MemoryDebts = field(default_factory=MemoryDebts)
     inbox: MemoryInbox = field(default_factory=MemoryInbox)
@@ -195,6 +197,14 @@ class Stage:
         self.changes.append(change)
         if change.reported or not self.sees_what_is_live_alone:
             self.journal.seen[(change.subject, change.item, change.at)] = change
+
+    def _watched_servers(self, observer: Observer) -> MetricsServers:
+        def server(service: Service, name: str = "") -> NamedMetrics:
+            watched = WatchedMetrics(service, observer, self.tracer, name)
+            return NamedMetrics(watched, MAX_AGE, name)
+
+        named = {name: server(service, name) for name, service in self.servers.items()}
+        return MetricsServers(server(self.service), named)
 
     @asynccontextmanager
     async def daemon(self) -> AsyncIterator[Daemon]:
@@ -244,9 +254,7 @@ class Stage:
         observer = telemetry.flow
         storms = StormKeeper(repository, self.limits)
         means = ConductDependencies(
-            servers=MetricsServers(
-                NamedMetrics(WatchedMetrics(self.service, observer, self.tracer), MAX_AGE)
-            ),
+            servers=self._watched_servers(observer),
             actions=self.actions,
             limits=self.limits,
             outage=0.5,

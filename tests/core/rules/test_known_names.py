@@ -1,0 +1,71 @@
+"""Names in rules that only the settings give: of a Prometheus, and of a cluster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from daemon.app import WATCHES
+from daemon.core.rules.known_names import KnownNames
+from daemon.core.rules.rule import load, read_rule
+from daemon.core.rules.rule_checks import check_rules
+from recovery_actions import catalogue
+from recovery_actions.workshop import Cluster, Workshop
+
+TEXT = """
+rule: errors
+match: ['alertname="Errors"']
+group_by: [service, cluster]
+team: shop
+prometheus: eu
+problem: {symptom: errors, value: 'errors{service="$service"}', confirm: {by: 1}}
+changes:
+  kubernetes: {cluster: eu, namespace: prod, deployment: shop}
+  kube_state_metrics: {cluster: anything, namespace: prod, deployment: shop}
+recover:
+  - {action: kubernetes_restart, with: {cluster: eu, namespace: prod, deployment: shop}}
+  - {action: kubernetes_restart, with: {cluster: $cluster, namespace: a, deployment: b}}
+  - {action: argo_rollouts_abort, with: {cluster: eu, namespace: prod, rollout: shop}}
+"""
+ACTIONS = catalogue(Workshop(Path(), clusters={"eu": Cluster()}))
+
+
+def mistakes(text: str, names: KnownNames | None) -> dict[str, str]:
+    read = [(rule, document) for rule, document, _ in read_rule(text, "r.yaml")]
+    return {m.place: m.text for m in check_rules(read, ACTIONS, WATCHES, ["shop"], names)}
+
+
+def test_names_that_the_settings_have_are_none() -> None:
+    assert mistakes(TEXT, KnownNames(("eu", "us"), ("eu",))) == {}
+
+
+def test_names_that_they_do_not_have_are_told_with_those_that_they_have() -> None:
+    server = "there is no 'eu' in `prometheus.servers` of stopgap.yaml; known: asia, us"
+    cluster = "there is no 'eu' in `kubernetes.clusters` of stopgap.yaml; known: none"
+    assert mistakes(TEXT, KnownNames(("us", "asia"))) == {
+        "prometheus": server,
+        "changes.kubernetes.cluster": cluster,
+        "recover.0.with.cluster": cluster,
+        "recover.2.with.cluster": cluster,
+    }
+
+
+def test_without_settings_nobody_knows() -> None:
+    assert mistakes(TEXT, None) == {}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("prometheus: eu", "prometheus: us"), ("with: {cluster: eu, ", "with: {cluster: us, ")],
+)
+def test_an_approval_is_of_one_server_and_of_one_cluster(before: str, after: str) -> None:
+    [(rule, _)], [(other, _)] = load(TEXT, "r.yaml"), load(TEXT.replace(before, after), "r.yaml")
+    assert rule.content_hash(1) != other.content_hash(1)
+
+
+def test_what_an_approval_of_a_rule_without_names_is_bound_to_is_as_it_was() -> None:
+    text = TEXT.replace("prometheus: eu\n", "").replace("cluster: eu, ", "")
+    [(rule, _)] = load(text, "r.yaml")
+    assert "prometheus" not in rule.binding_content(rule.step(1))
+    assert "cluster" not in rule.binding_content(rule.step(1))["step"]["with"]
