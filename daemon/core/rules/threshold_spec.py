@@ -50,9 +50,9 @@ class Threshold(Frozen):
     @model_validator(mode="before")
     @classmethod
     def _condition(cls, written: object) -> object:
-        if not isinstance(written, dict | Threshold):
-            raise ValueError(f"{written!r} is no condition; write it like {{above: 90}}")
-        return written
+        if isinstance(written, dict | Threshold):
+            return written
+        raise ValueError(f"{written!r} is no condition; write it like {{above: 90}}")
 
     @model_serializer(mode="wrap")
     def _without_absent(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
