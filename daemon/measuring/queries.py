@@ -16,8 +16,9 @@ from daemon.core.measurement.query_result import Unmeasurable, newest_sample, on
 from daemon.core.measurement.samples import QueryAnswer
 from daemon.core.ports.metrics import Metrics
 from daemon.core.rules.query_templates import (
+    ABSENCE,
     UnsafeLabel,
-    asks_absence,
+    functions_called,
     quote,
     render_query,
     selectors,
@@ -84,6 +85,10 @@ class Survey:
         """The instant selectors of a template."""
         return selectors(self._render(template, self.spec.windows[0]))
 
+    def functions_called(self, template: str) -> frozenset[str]:
+        """The functions that a template calls."""
+        return functions_called(self._render(template, self.spec.windows[0]))
+
     async def numbers(self, queries: Sequence[str]) -> list[float]:
         """The single numbers that these answer now; without those that have none."""
         answers = await asyncio.gather(*(self._now(query) for query in queries))
@@ -118,11 +123,10 @@ class Survey:
             self._require_recent(newest)
             return False
         silence = await self._why_nothing(chosen)
-        if silence.trouble.reason != "targets_down":
-            return not silence.seen
-        if not asks_absence(self._render(template, self.spec.windows[0])):
+        called = self.functions_called(template)
+        if silence.trouble.reason == "targets_down" and ABSENCE.isdisjoint(called):
             raise silence.trouble
-        return True
+        return not silence.seen
 
     def _require_recent(self, newest: float) -> None:
         age = self.now.timestamp() - newest

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from daemon.core.measurement.query_result import Unmeasurable, only_series
+from daemon.core.measurement.samples import Sample
 from daemon.core.measurement.threshold import Evaluation, LeafSamples
-from daemon.core.rules.query_templates import WINDOW
+from daemon.core.rules.query_templates import ABSENCE, WINDOW
 from daemon.measuring.history import clock_grid, scrape_clock
 from daemon.measuring.queries import MAX_POINTS, Survey
 
 _SECOND = timedelta(seconds=1)
+_OF_NOTHING = ABSENCE | {"vector"}
+"""The functions that answer where nothing is selected."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,8 @@ async def threshold_now(survey: Survey) -> tuple[Evaluation, timedelta]:
         begin, end, step = clock_grid(survey, clock)
         late, spread = end.timestamp() - clock.newest, clock.spread
     found = await _evaluated(survey, begin, end, step, fresh=True, late=late)
-    windowed = any(f"${WINDOW}" in query for query in spec.values)
+    led = [found.leaves[number].leaf.value or "" for number in found.holding()]
+    windowed = any(f"${WINDOW}" in query for query in led)
     return found, timedelta(seconds=spread) + (width if windowed else timedelta(0))
 
 
@@ -79,18 +84,26 @@ async def _evaluated(
 async def _answered(
     survey: Survey, query: str, begin: datetime, end: datetime, step: timedelta, *, fresh: bool
 ) -> _Answered:
-    values: list[float | None] = [None] * _points(begin, end, step)
+    count = _points(begin, end, step)
     try:
         unseen = await survey.unseen(query) if fresh else False
         answer = await survey.between(query, survey.spec.windows[0], begin, end, step)
-        for at, value in only_series(answer):
-            # Not every server answers at exactly the moments that were asked for.
-            number = round((at - begin.timestamp()) / step.total_seconds())
-            if 0 <= number < len(values):
-                values[number] = value
+        known = _placed(only_series(answer), begin, step)
+        if not _OF_NOTHING.isdisjoint(survey.functions_called(query)):
+            scraping = await survey.between("count(up)", None, begin, end, step)
+            seen = _placed(only_series(scraping), begin, step)
+            # That Prometheus itself was away is neither an error that was over nor an absence.
+            known = {number: value for number, value in known.items() if number in seen or not seen}
     except Unmeasurable as trouble:
-        return _Answered(tuple(values), trouble)
-    return _Answered(tuple(values), None, unseen)
+        return _Answered((None,) * count, trouble)
+    return _Answered(tuple(known.get(number) for number in range(count)), None, unseen)
+
+
+def _placed(samples: Sequence[Sample], begin: datetime, step: timedelta) -> dict[int, float]:
+    """The values by the number of their moment: not every server answers at exactly those that
+    were asked for."""
+    first, apart = begin.timestamp(), step.total_seconds()
+    return {round((at - first) / apart): value for at, value in samples}
 
 
 def _points(begin: datetime, end: datetime, step: timedelta) -> int:

@@ -140,7 +140,7 @@ def main_queries(spec: ProblemSpec) -> Mapping[str, str]:
     fails is no mistake."""
     queries = {"total": spec.total, "value": spec.value}
     if spec.threshold is not None and spec.value is None:
-        written = spec.threshold.model_dump(by_alias=True)
+        written = spec.threshold.model_dump(mode="json", by_alias=True)
         named = threshold_queries(written)
         queries |= {".".join(map(str, place)): str(query) for place, query in named}
     return {name: query for name, query in queries.items() if query is not None}

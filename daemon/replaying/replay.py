@@ -112,8 +112,10 @@ def _notes(incident: Incident, rule: Rule, kept: SamplesRecorded) -> list[str]:
     """What of the samples does not fit today's rule, or is missing."""
     notes = [f"not all samples could be kept: {kept.trouble}"] if kept.trouble else []
     asked = incident.confirmed.queries if incident.confirmed is not None else ()
-    for name in ("bad", "total", "value"):
-        template = getattr(rule.problem, name)
+    problem = rule.problem
+    templates = [("bad", problem.bad), ("total", problem.total)]
+    templates += [("value", query) for query in problem.values]
+    for name, template in templates:
         if template is not None and asked and not _was_asked(template, incident, rule, asked):
             notes.append(
                 f"`{name}` asks otherwise now than then; the samples that were kept answer what "

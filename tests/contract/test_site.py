@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from daemon.core.incident import events as e
-from daemon.core.measurement.problem import Impact
+from daemon.core.measurement.problem import ConditionReading, Impact, RecoveryReading
 from daemon.core.recovery.guardrails import Freeze
 from daemon.core.rules.rule import RuleBook
 from daemon.core.values.outcome import Outcome
@@ -325,6 +325,31 @@ async def test_what_it_costs_and_who_forbade_what_is_said_at_the_top_of_each(rig
     hero, _, rest = page.partition('id="chart"')
     assert "<dt>Impact</dt><dd>orders lost per minute: 1,240</dd>" in hero
     assert "vetoed by bo" in rest
+
+
+async def test_a_threshold_is_shown_with_each_of_its_conditions(rig: Rig) -> None:
+    leaves = (
+        ConditionReading(query="min(code)", bounds="below 200", level=503.0, holds=False),
+        ConditionReading(query="max(code)", bounds="at least 400", level=503.0, holds=True),
+    )
+    defined = confirmed()
+    known = {"kind": "threshold", "conditions": leaves, "leading": 1, "baseline": None}
+    unseen = {"onset": None, "onset_within": None, "begun_by": defined.problem.at}
+    problem = defined.problem.model_copy(update={**known, **unseen})
+    await rig.happens(defined.model_copy(update={"problem": problem}))
+    text = "status 200, not at least 400"
+    reading = RecoveryReading(
+        at=problem.at, state="healthy", reason="within_threshold", level=200.0, text=text
+    )
+    await rig.happens(e.RecoveryMeasured(step=0, reading=reading))
+    page = await seen(rig, f"/incidents/{rig.id}")
+    assert '<th scope="col" class="number">Passed by</th>' in page
+    assert '<td class="number">at least 400</td>' in page
+    assert "99 % interval" not in page
+    assert "<li>max(code) 503, at least 400: holds</li>" in page
+    assert "<li>min(code) 503, below 200: does not hold</li>" in page
+    assert f"healthy (within_threshold), {text}." in page
+    assert "No onset can be told: the threshold was passed already" in page
 
 
 async def test_the_timeline_is_shown_by_its_parts(rig: Rig) -> None:

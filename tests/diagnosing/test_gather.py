@@ -334,7 +334,8 @@ async def test_it_is_small_enough_for_the_journal(scene: Scene) -> None:
     assert len(e.encode(e.DossierGathered(dossier=await scene.dossier()))) < 30_000
 
 
-async def test_of_a_latency_the_zone_that_turned_slow_is_named() -> None:
+@pytest.mark.parametrize("judged", ["confirm: {rise: 50%}", "threshold: {above: 0.5}"])
+async def test_of_a_latency_the_zone_that_turned_slow_is_named(judged: str) -> None:
     scene = Scene(Shop())
     latency = """
 rule: checkout-success-rate
@@ -344,9 +345,9 @@ team: payments
 problem:
   symptom: latency
   value: histogram_quantile(0.99, sum by (le) (rate(http_bucket{service="$service"}[$window])))
-  confirm: {rise: 50%}
+  JUDGED
 """
-    scene.rules = [rule for rule, _ in load(latency, "rules.yaml")]
+    scene.rules = [rule for rule, _ in load(latency.replace("JUDGED", judged), "rules.yaml")]
     scene.shop.latency = True
     await scene.opens()
     best = (await scene.dossier()).findings[0]

@@ -147,12 +147,32 @@ async def test_a_selector_that_never_had_a_series_is_not_healthy() -> None:
     assert "look at the selector" in problem.text
 
 
-@pytest.mark.parametrize("seen", [{}, {"heartbeat": "shop"}])
-async def test_absence_is_a_problem_where_the_query_asks_for_it(seen: dict[str, str]) -> None:
-    query = 'absent(heartbeat{service="checkout"}) or vector(0)'
+@pytest.mark.parametrize(("seen", "dated"), [({}, False), ({"heartbeat": "shop"}, True)])
+async def test_absence_is_a_problem_where_the_query_asks_for_it(
+    seen: dict[str, str], dated: bool
+) -> None:
+    query = 'max(absent(heartbeat{service="checkout"})) or vector(0)'
     rule = {"symptom": "heartbeat", "value": query, "threshold": {"at_least": 1}}
     problem = await measured(Gauges({query: since(ago(9), 1.0, 0.0)}, {}, seen), rule)
     assert (problem.verdict, problem.reason) == ("confirmed", "threshold_passed")
+    # That it was there before is believed of what was ever seen.
+    assert (problem.onset is not None) is dated
+
+
+async def test_while_prometheus_was_away_neither_zero_nor_an_absence_is_seen() -> None:
+    def there(at: datetime) -> float | None:
+        return None if ago(20) <= at < ago(4) else 1.0
+
+    # It was so before Prometheus went away, and is so again since it is back.
+    errors = {ERRORS: lambda at: 0.0 if at < ago(30) or not there(at) else 7.0, "count(up)": there}
+    problem = await measured(Gauges(errors, {"errors": NOW}), RULE)
+    assert problem.onset_bounds[1] is not None
+    assert ago(31) < problem.onset_bounds[1] < ago(29)
+    gone = "max(absent(up)) or vector(0)"
+    rule = {"symptom": "heartbeat", "value": gone, "threshold": {"at_least": 1}}
+    away = {gone: lambda at: 0.0 if there(at) else 1.0, "count(up)": there}
+    evaluation, _ = await threshold_now(survey(Gauges(away, {"up": NOW}), rule))
+    assert True not in {one.holds for one in evaluation.judged}
 
 
 async def test_stale_samples_are_no_measurement_of_their_leaf_alone() -> None:
@@ -193,11 +213,13 @@ async def test_one_query_of_several_leaves_is_asked_once() -> None:
 
 
 async def test_a_window_in_the_query_is_how_much_earlier_it_may_have_begun() -> None:
-    spec = {"symptom": "s", "value": "rate(a[$window])", "threshold": {"above": 1}}
-    _, slack = await threshold_now(survey(Gauges({}, {"a": NOW}), spec))
-    assert slack == MINUTE
-    _, slack = await threshold_now(survey(Gauges({}, {"a": NOW}), EITHER))
-    assert slack == timedelta(0)
+    either = [{"value": "rate(a[$window])", "above": 1}, {"value": "max(b)", "above": 5}]
+    spec = {"symptom": "s", "threshold": {"any": either}}
+    fresh = {"a": NOW, "b": NOW}
+    passed = Gauges({"rate(a[1m])": lambda _: 2.0, "max(b)": lambda _: 1.0}, fresh)
+    assert (await threshold_now(survey(passed, spec)))[1] == MINUTE
+    beside = Gauges({"rate(a[1m])": lambda _: 0.0, "max(b)": lambda _: 9.0}, fresh)
+    assert (await threshold_now(survey(beside, spec)))[1] == timedelta(0)
 
 
 async def test_a_time_of_which_a_query_tells_nothing_is_not_judged() -> None:

@@ -7,7 +7,8 @@ from typing import get_args
 
 import pytest
 
-from daemon.core.rules.rule import load
+from daemon.core.rules.rule import ProblemSpec, load
+from daemon.core.rules.threshold_spec import Threshold
 from daemon.onboarding.findings import (
     BROKEN,
     CALM,
@@ -89,6 +90,14 @@ def test_that_nothing_fails_is_no_mistake_that_nothing_happens_is() -> None:
     silent, refused = judge_answers("shop", ["total"], {"value": "bad"})[::-1]
     assert (silent.state, silent.check) == ("warning", "rule shop")
     assert (refused.state, "`value` is refused: bad") == ("wrong", refused.text)
+
+
+def test_each_query_of_a_joined_threshold_is_asked_for_by_its_place() -> None:
+    leaves = [{"value": "a", "above": 1}, {"all": [{"value": "b", "equals": 0}]}]
+    spec = ProblemSpec.model_validate({"symptom": "s", "threshold": {"any": leaves}})
+    assert main_queries(spec) == {"threshold.any.0.value": "a", "threshold.any.1.all.0.value": "b"}
+    single = ProblemSpec(symptom="s", value="a", threshold=Threshold(above=1))
+    assert main_queries(single) == {"value": "a"}
 
 
 @pytest.mark.parametrize(

@@ -231,3 +231,59 @@ def test_what_is_asked_and_not_given_is_told() -> None:
 def test_a_resolved_alert_is_of_the_firing_before_it() -> None:
     alerts = [{"at": "63m"}, {"at": "66m", "state": "resolved"}, {"at": "67m"}]
     _passes({"alerts": alerts, "expect": [{"at": "68m", "incidents": 1}]})
+
+
+PROBE = {
+    "symptom": "status of the probe",
+    "threshold": {
+        "any": [
+            {"value": 'min(probe{service="$service"})', "below": 200},
+            {"value": 'max(probe{service="$service"})', "at_least": 400},
+            {"value": 'max(probe{service="$service"})', "below": 100},
+        ]
+    },
+    "severity": {"sev2": "0%"},
+}
+
+
+def test_each_query_of_a_joined_threshold_has_a_text_of_its_own() -> None:
+    house = _house(_rule(problem=PROBE, verify={"settle": "30s", "hold": "2m", "watch": "10m"}))
+    least, most = "200x59 503x30", "200x59 503x30"
+    case = {
+        **DEPLOYED,
+        "series": {"values": [least, most]},
+        "actions": {1: {"then": {"values": ["200", "200"]}}},
+        "expect": [
+            {
+                "at": "63m30s",
+                "verdict": "confirmed",
+                "reason": "threshold_passed",
+                "severity": "sev2",
+                "statement": ['max(probe{service="$service"}) 503, at least 400 since'],
+                "suspect": "v2",
+                "starts": [1],
+            },
+            {"at": "75m", "verdicts": {1: "recovered"}, "phase": "watching"},
+        ],
+    }
+    _passes(case, house)
+    quiet = {"series": {"values": ["200x90", "200x90"]}}
+    within = {"at": "64m", "verdict": "not_confirmed", "reason": "within_threshold"}
+    _passes({**quiet, "expect": [within]}, house)
+
+
+@pytest.mark.parametrize(
+    ("series", "place", "said"),
+    [
+        ({"values": ["1", "1"]}, ("series", "values"), "has no `threshold` with several queries"),
+        ({"values": ["1"]}, ("series", "values"), "has 2 queries in `threshold`"),
+        ({"value": "1", "values": ["1", "1"]}, ("series", "value"), "has no query `value`"),
+    ],
+)
+def test_values_fit_the_threshold(
+    series: dict[str, Any], place: tuple[str, ...], said: str
+) -> None:
+    joined = _rule(problem=PROBE, verify={}) if "no `threshold`" not in said else _rule()
+    case = RuleCase.model_validate({**BASE, "series": series, "expect": [{"at": "1m"}]})
+    found = dict(case_mistakes(case, joined, ["ada"]))
+    assert said in found[place]

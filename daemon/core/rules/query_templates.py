@@ -27,7 +27,8 @@ _NAME = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _GO_REGEX_SPECIAL = re.compile(r"([\\.+*?()|\[\]{}^$])")
 WINDOW = "window"
-_ABSENCE = frozenset({"absent", "absent_over_time"})
+ABSENCE = frozenset({"absent", "absent_over_time"})
+"""The PromQL functions that ask whether there are series at all."""
 _OPERATORS = {"Equal": "=", "NotEqual": "!=", "Re": "=~", "NotRe": "!~"}
 
 
@@ -131,9 +132,8 @@ def vector_selectors(query: str) -> list[promql_parser.VectorSelector]:
 
 
 @lru_cache(maxsize=1024)
-def asks_absence(query: str) -> bool:
-    """Whether a rendered query asks if there are series at all. Raises ValueError if it is not
-    PromQL."""
+def functions_called(query: str) -> frozenset[str]:
+    """The functions that a rendered query calls, by name. Raises ValueError if it is not PromQL."""
     found: list[str] = []
 
     def visit(node: promql_parser.Expr) -> None:
@@ -141,7 +141,7 @@ def asks_absence(query: str) -> bool:
             found.append(node.func.name)
 
     promql_parser.walk(promql_parser.parse(query), visit)
-    return not _ABSENCE.isdisjoint(found)
+    return frozenset(found)
 
 
 def matcher_operator(matcher: promql_parser.Matcher) -> str:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
@@ -26,7 +26,8 @@ from pydantic import (
 from daemon.core.alertmanager import Labels
 from daemon.core.rules.depends_on import UpstreamText
 from daemon.core.rules.matchers import Matcher, MatcherIndex, parse_matcher, spell_matcher
-from daemon.core.rules.threshold_spec import RulePlace, Threshold, wrong_threshold
+from daemon.core.rules.problem_kinds import wrong_kind
+from daemon.core.rules.threshold_spec import Threshold
 from daemon.core.values.units import Duration, Frozen, PerMinute, Share, parse_duration
 from daemon.core.values.yaml_document import FileMistake, Mistakes, YamlDocument, documents
 
@@ -361,7 +362,7 @@ def read_rule(text: str, file: str) -> list[tuple[Rule | None, YamlDocument, lis
     """
     found: list[tuple[Rule | None, YamlDocument, list[FileMistake]]] = []
     for document in documents(text, file):
-        mistakes = [document.mistake(place, wrong) for place, wrong in _kind(document.data)]
+        mistakes = [document.mistake(place, wrong) for place, wrong in wrong_kind(document.data)]
         rule = None
         try:
             rule = document.read(Rule)
@@ -378,63 +379,3 @@ def load(text: str, file: str) -> list[tuple[Rule, YamlDocument]]:
     if mistakes:
         raise Mistakes(mistakes)
     return [(rule, document) for rule, document, _ in found if rule is not None]
-
-
-def _target(problem: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
-    """What is wrong with the kind of number that the target is."""
-    target, place = problem.get("target"), ("problem", "target")
-    share = isinstance(target, str) and target.strip().endswith("%")
-    if "value" in problem and share:
-        yield place, "for a `value` it is in the metric's own unit, like 0.3 for 300 ms in seconds"
-    elif "bad" in problem and not _can_be_success_rate(target):
-        yield place, f"{target!r} is no success rate; write it like 99.9%"
-
-
-def _given(section: object) -> dict[str, Any]:
-    """The keys of a section that have a value; one without is not given."""
-    keys = section if isinstance(section, dict) else {}
-    return {key: value for key, value in keys.items() if value is not None}
-
-
-def _can_be_success_rate(target: object) -> bool:
-    """What is no number at all is told by the field itself."""
-    text = str(target).strip()
-    try:
-        rate = float(text[:-1]) / 100 if text.endswith("%") else float(text)
-    except ValueError:
-        return True
-    return 0 < rate <= 1
-
-
-def _kind(data: Any) -> Iterator[tuple[RulePlace, str]]:
-    """What is wrong with the choice between two counts, a value and a threshold."""
-    problem = data.get("problem") if isinstance(data, dict) else None
-    if not isinstance(problem, dict):
-        return
-    problem, confirm = _given(problem), _given(problem.get("confirm"))
-    if "threshold" in problem:
-        yield from wrong_threshold(problem, confirm, _given(data.get("verify")))
-        return
-    yield from _target(problem)
-    place = ("problem", "confirm")
-    if ("bad" in problem) == ("value" in problem):
-        text = "give either `bad` and `total` (two counts), or `value`; one of the two"
-        yield ("problem",), text
-    elif "bad" in problem:
-        if "total" not in problem:
-            yield ("problem", "bad"), "needs `total` beside it: a ratio is two counts"
-        if "drop" not in confirm:
-            yield place, "needs `drop:`, the loss of success rate that matters"
-        if "rise" in confirm or "by" in confirm:
-            yield place, "`rise` and `by` belong to `value`; for counts use `drop`"
-    else:
-        if "rise" not in confirm and "by" not in confirm:
-            yield (
-                place,
-                "needs `rise:` (relative to the baseline) or `by:` for a value, or a `threshold`",
-            )
-        for key in ("drop", "failing"):
-            if key in confirm:
-                yield place, f"`{key}` belongs to `bad` and `total`; for a value use `rise`"
-        if "total" not in problem and "traffic" in confirm:
-            yield place, "`traffic` needs `total:`, the query that counts the events"

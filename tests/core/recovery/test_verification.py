@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from daemon.core.incident import events as e
 from daemon.core.incident.state import StepState
-from daemon.core.measurement.problem import Problem, RecoveryReading
+from daemon.core.measurement.problem import ConditionReading, Problem, RecoveryReading
 from daemon.core.recovery.verification import (
     Ruling,
     first_reading_at,
@@ -186,6 +186,55 @@ def test_noise_about_a_value_is_not_worse(baseline: float) -> None:
     assert verdict(251, 251) == "worse"
     assert verdict(199, 199, 199, 199) == "unchanged"
     assert verdict(199, 150, 120, 90) == "partial"
+
+
+@pytest.mark.parametrize(
+    ("levels", "verdict"),
+    [
+        ((96, 96), None),
+        ((104.9, 104.9), None),
+        ((105.1, 105.1), "worse"),
+        ((96, 96, 96, 96), "unchanged"),
+        ((96, 94, 93, 92.5), "partial"),
+    ],
+)
+def test_a_threshold_is_worse_if_passed_by_as_much_again_and_a_tenth_of_it_at_least(
+    levels: tuple[float, ...], verdict: str | None
+) -> None:
+    rule = make_rule(
+        problem={"symptom": "memory", "value": "m", "threshold": {"above": 90}},
+        verify={"settle": "1m", "hold": "3m"},
+    )
+    leaf = ConditionReading(query="m", bounds="above 90", level=96, holds=True)
+    problem = make_problem(loss=6 / 90, kind="threshold", conditions=[leaf])
+    readings = [
+        RecoveryReading(
+            at=FIRST + n * MINUTE,
+            state="impaired",
+            reason="threshold_passed",
+            level=level,
+            loss=(level - 90) / 90,
+        )
+        for n, level in enumerate(levels)
+    ]
+    ruling = judge(*readings, rule=rule, problem=problem)
+    assert ruling.verdict == verdict
+    assert verdict is None or "a problem above 90" in ruling.text
+
+
+def test_what_equals_what_it_must_not_is_neither_worse_nor_better_while_it_does() -> None:
+    rule = make_rule(
+        problem={"symptom": "up", "value": "up", "threshold": {"equals": 0}},
+        verify={"settle": "1m", "hold": "3m"},
+    )
+    problem = make_problem(loss=0.0, kind="threshold")
+    readings = [
+        RecoveryReading(
+            at=FIRST + n * MINUTE, state="impaired", reason="threshold_passed", level=0, loss=0
+        )
+        for n in range(4)
+    ]
+    assert judge(*readings, rule=rule, problem=problem).verdict == "unchanged"
 
 
 def test_unreadable_gets_twice_the_hold_time_before_a_person_is_called() -> None:

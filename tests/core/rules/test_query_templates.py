@@ -14,6 +14,7 @@ from daemon.core.rules.query_templates import (
     TemplateError,
     UnsafeLabel,
     check_query,
+    functions_called,
     names_in,
     quote,
     render_params,
@@ -239,3 +240,18 @@ def test_the_selectors_of_a_query_are_found_once_each() -> None:
     ]
     for selector in selectors(query):
         promql_parser.parse(selector)
+
+
+@pytest.mark.parametrize(
+    ("query", "called"),
+    [
+        ('max(absent(up{job="x"})) or vector(0)', {"absent", "vector"}),
+        ("sum(absent_total) or sum(vector_total)", set()),
+        ("rate(a[1m]) / on () group_left () abs(b)", {"rate", "abs"}),
+        ("max_over_time(absent_over_time(a[5m])[1h:])", {"max_over_time", "absent_over_time"}),
+    ],
+)
+def test_the_functions_that_a_query_calls_are_told_from_its_metrics(
+    query: str, called: set[str]
+) -> None:
+    assert functions_called(query) == called
