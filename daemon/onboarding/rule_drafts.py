@@ -79,7 +79,7 @@ def _proposal(
     first = same[0]
     path = f"{file_name(first.group)}/{rule}.yaml"
     group_by, unsure = _group_by(same, recordings, labels)
-    measured = measure(first.name, [alert.query for alert in same], group_by, recordings)
+    measured = measure(first.name, [alert.query for alert in same], group_by, recordings, labels)
     counted = by_alerts(
         first.name, {label: reference(label) for label in group_by}, "no sound rule came of it"
     )

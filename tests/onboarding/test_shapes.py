@@ -85,6 +85,16 @@ def test_successes_of_a_total_leave_the_failures(query: str) -> None:
     assert found.limit == pytest.approx(0.01)
 
 
+def test_a_label_that_no_series_has_tells_nothing_apart() -> None:
+    query = f"{BAD} / {TOTAL} > 0.05".replace("(job)", "(cluster, job)")
+    assert measure("Alert", [query], ["job"], RECORDED).kind == "threshold"
+    assert measure("Alert", [query], ["job"], RECORDED, {"job", "code"}).kind == "counts"
+    guarded = "sum by (cluster, q) (x) > 1 and on (cluster, q) sum by (cluster, q) (y) > 2"
+    known = measure("Alert", [guarded], ["q"], RECORDED, {"q"}).condition
+    assert known is not None
+    assert set(known.document) == {"all"}
+
+
 @pytest.mark.parametrize(
     "query",
     [

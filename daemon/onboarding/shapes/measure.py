@@ -23,7 +23,7 @@ from daemon.onboarding.shapes.condition import (
     leaves,
     weakest,
 )
-from daemon.onboarding.shapes.narrowing import can_have
+from daemon.onboarding.shapes.narrowing import can_have, labels_named
 from daemon.onboarding.shapes.ratios import Ratio, ratio_of
 from daemon.onboarding.shapes.reading import NO_METRIC, NoCondition, Reader
 
@@ -78,9 +78,15 @@ def ranges_of(query: str) -> list[timedelta]:
 
 
 def measure(
-    name: str, queries: Sequence[str], group_by: Collection[str], recordings: RecordingRules
+    name: str,
+    queries: Sequence[str],
+    group_by: Collection[str],
+    recordings: RecordingRules,
+    known: Collection[str] | None = None,
 ) -> MeasureDraft:
-    """How to measure what the alerts of this name are about: whether any of them should fire."""
+    """How to measure what the alerts of this name are about: whether any of them should fire.
+
+    `known`: all label names that Prometheus has, None if they are not known."""
     narrow = {label: reference(label) for label in group_by}
     try:
         trees = [promql.parsed(query) for query in queries]
@@ -89,11 +95,15 @@ def measure(
     if any(promql.function(node) == "timestamp" for tree in trees for node in promql.every(tree)):
         why = "it asks how old samples are, and old samples are no measurement"
         return by_alerts(name, narrow, why)
-    ratios = [ratio_of(tree, narrow, recordings) for tree in trees]
+    nowhere = frozenset[str]()
+    if known is not None:
+        retained = (promql.retained_labels(tree, recordings.trees) or () for tree in trees)
+        nowhere = frozenset().union(*map(labels_named, trees), *retained) - frozenset(known)
+    ratios = [ratio_of(tree, narrow, recordings, nowhere) for tree in trees]
     counts = _least(ratios)
     if counts is not None:
         return MeasureDraft("counts", ratio=counts, notes=counts.notes)
-    reader = Reader(recordings)
+    reader = Reader(recordings, nowhere)
     try:
         conditions = [_condition(reader, tree, narrow) for tree in trees]
     except ValueError as error:

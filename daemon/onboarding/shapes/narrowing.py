@@ -172,5 +172,16 @@ def alone(
     return retained is not None and set(retained) <= set(labels)
 
 
+def labels_named(node: Any) -> frozenset[str]:
+    """The labels that aggregations and matchings of an expression name."""
+    found: set[str] = set()
+    for one in promql.every(node):
+        modifier = getattr(one, "modifier", None)
+        matching = getattr(modifier, "matching", None)
+        for named in (modifier, matching):
+            found |= set(getattr(named, "labels", None) or ())
+    return frozenset(found)
+
+
 def _several(node: Any) -> bool:
     return operator(node) == "or" or function(node) in {*_SPLITS, *_MADE}

@@ -59,13 +59,18 @@ class _Bound:
         return replace(self, value=value, op=turned, limit=self.limit / factor)
 
 
-def ratio_of(tree: Any, narrow: Narrow, recordings: RecordingRules) -> Ratio | None:
+def ratio_of(
+    tree: Any,
+    narrow: Narrow,
+    recordings: RecordingRules,
+    nowhere: frozenset[str] = frozenset(),
+) -> Ratio | None:
     """The two counts of an expression that compares their ratio with a number, and asks for
-    nothing else; None for any other."""
+    nothing else; None for any other. `nowhere`: the labels that no series has."""
     bound = _bound(tree)
     if bound is None:
         return None
-    if not alone(bound.value, (), narrow.keys(), recordings.trees):
+    if not alone(bound.value, (), narrow.keys() | nowhere, recordings.trees):
         return None
     if not all(keeps(bound.value, label) and safe(bound.value, label) for label in narrow):
         return None

@@ -78,9 +78,11 @@ class NoCondition(ValueError):
 
 @dataclass(frozen=True)
 class Reader:
-    """Reads the expressions of one alert; `recordings` are what its names may stand for."""
+    """Reads the expressions of one alert; `recordings` are what its names may stand for, `nowhere`
+    the labels that no series has, by which nothing is told apart."""
 
     recordings: RecordingRules
+    nowhere: frozenset[str] = frozenset()
 
     @property
     def _trees(self) -> RecordedTrees:
@@ -151,12 +153,13 @@ class Reader:
         if not any(isinstance(found, p.VectorSelector) for found in promql.every(node.rhs)):
             return False
         matching = node.modifier.matching if node.modifier is not None else None
+        told = narrow.keys() | self.nowhere
         if matching is not None and matching.type == p.LabelModifierType.Include:
-            return set(matching.labels) <= narrow.keys()
+            return set(matching.labels) <= told
         kept = [promql.retained_labels(side, self._trees) for side in (node.lhs, node.rhs)]
         ignored = set() if matching is None else set(matching.labels)
         matched = [None if labels is None else set(labels) - ignored for labels in kept]
-        return matched[0] is not None and matched[0] == matched[1] and matched[0] <= narrow.keys()
+        return matched[0] is not None and matched[0] == matched[1] and matched[0] <= told
 
     def _computed(self, node: Any, narrow: Narrow, layers: tuple[Layer, ...]) -> Condition:
         """Arithmetic alone: it has a series where both sides have one."""
@@ -234,7 +237,7 @@ class Reader:
         if any(isinstance(layer, Relabel) for layer in layers):
             return self._relabelled(bound, narrow, layers)
         text = held(node, layers, narrow)
-        one = alone(node, layers, narrow.keys(), self._trees)
+        one = alone(node, layers, narrow.keys() | self.nowhere, self._trees)
         level = bound.level
         if bound.op == "==" and not one:
             return _many(f"{closed(text)} == {number_text(level)}")
@@ -268,7 +271,7 @@ class Reader:
             return self._relabelled(replace(first, value=p.parse(inner)), narrow, layers)
         lower = [bound for bound in (first, second) if bound.op[0] == ">"]
         upper = [bound for bound in (first, second) if bound.op[0] == "<"]
-        one = alone(first.value, layers, narrow.keys(), self._trees)
+        one = alone(first.value, layers, narrow.keys() | self.nowhere, self._trees)
         if one and len(lower) == len(upper) == 1:
             leaf = self._leaf(first, narrow, layers)
             return replace(leaf, bounds=(*leaf.bounds, (BOUND_OF[second.op], second.level)))
