@@ -32,7 +32,14 @@ _RUN = "/api/v1/query"
 _BUILD = "/api/v1/status/buildinfo"
 _FLAGS = "/api/v1/status/flags"
 _LONG_AGO = {"time": "1", "limit": "1"}
-_BUSY = re.compile(r"timed? ?out|queue|too many|cancell?ed|unavailable", re.IGNORECASE)
+_BUSY = re.compile(
+    r"timed out|query queue|too many (?:concurrent|outstanding)|cancell?ed|deadline exceeded",
+    re.IGNORECASE,
+)
+_PARSED = "parse error"
+"""What Prometheus says of each query that it refuses; the words of a query may follow."""
+_METRICSQL = "1 default 2"
+"""A query that is no PromQL."""
 _REFUSES = frozenset({400, 422})
 _WORDS = 300
 
@@ -46,27 +53,32 @@ class QueryParser:
         self._send = send
         self._parser: str | None = None
         self._judged: dict[str, QueryJudgement] = {}
+        self._away = ""
 
     def connect(self) -> PromqlServer:
         """Find out who it is, and where it parses. Raises Temporary or Permanent."""
         status, refusal = self._refusal(_RUN, "vector(1)", _LONG_AGO)
         if status != 200:
-            raise Permanent(f"{self._where} answers no query: {status} {refusal}")
+            said = f"{status} {refusal}".strip()
+            raise Permanent(f"{self._where} answers no query: {said}{_mend(status)}")
         build = self._data(_BUILD)
         for path in _PARSERS:
             if self._parses(path):
                 self._parser = path
                 break
-        version = parse_version(str(build.get("version", "")))
-        if self._parser is None and not build.get("application"):
-            self.server = PromqlServer(VICTORIAMETRICS)
-        elif build.get("application"):  # Mimir and the like number themselves
-            self.server = PromqlServer(str(build["application"]).split()[-1].lower())
-        else:
-            flags = self._data(_FLAGS).get("enable-feature")
-            named = None if flags is None else frozenset(filter(None, str(flags).split(",")))
-            self.server = PromqlServer(version=version, flags=named)
+        self.server = self._identified(build)
         return self.server
+
+    def _identified(self, build: Mapping[str, Any]) -> PromqlServer:
+        if build.get("application"):  # Mimir and the like number themselves
+            return PromqlServer(str(build["application"]).split()[-1].lower())
+        if self._parser is None:
+            reads, _ = self._refusal(_RUN, _METRICSQL, _LONG_AGO)
+            return PromqlServer(VICTORIAMETRICS) if reads == 200 else ANY_SERVER
+        version = parse_version(str(build.get("version", "")))
+        flags = self._data(_FLAGS).get("enable-feature")
+        named = None if flags is None else frozenset(filter(None, str(flags).split(",")))
+        return PromqlServer(version=version, flags=named)
 
     @property
     def described(self) -> str:
@@ -83,6 +95,8 @@ class QueryParser:
 
     def _judge(self, query: str) -> QueryJudgement:
         ours = judge_query(query, self.server)
+        if self._away:
+            return QueryJudgement(ours.wrong, self._away, ours.hints)
         try:
             refused = self._parser and self._asked(self._parser, query)
             if self._parser is None or (not refused and ours.wrong):
@@ -100,7 +114,7 @@ class QueryParser:
         status, said = self._refusal(path, query, _LONG_AGO if path == _RUN else {})
         if status == 200:
             return ""
-        if status not in _REFUSES or _BUSY.search(said):
+        if status not in _REFUSES or (_PARSED not in said and _BUSY.search(said)):
             raise Temporary(f"{self._where} did not say: {status} {said}")
         return said or str(status)
 
@@ -128,8 +142,15 @@ class QueryParser:
         try:
             return self._send(method, path, form)
         except requests.RequestException as error:
-            why = type(error).__name__
-            raise Temporary(f"no answer from {self._where} ({why})") from None
+            # It is not waited for once more at each query.
+            self._away = f"no answer from {self._where} ({type(error).__name__})"
+            raise Temporary(self._away) from None
+
+
+def _mend(status: int) -> str:
+    if status in {401, 403}:
+        return "; does it want credentials? `--against configured` gives those of stopgap.yaml"
+    return "; is that the address of a Prometheus?"
 
 
 def _object(answer: requests.Response) -> Mapping[str, Any]:

@@ -25,6 +25,7 @@ from daemon.config.auth import AuthSettings
 from daemon.core.incident import events as e
 from daemon.core.incident.state import Incident
 from daemon.core.people.access import IdentityProvider
+from daemon.core.people.calendar_report import CalendarReport
 from daemon.core.people.roster import Roster
 from daemon.core.ports.metrics import Peer
 from daemon.core.recovery.approvals import Approvals
@@ -158,6 +159,7 @@ class Rig:
         )
         self.inbox = MemoryInbox()
         self.storms = StormKeeper(self.repository, LIMITS)
+        self.calendars: list[CalendarReport] = []
         self.store_trouble = ""
         self.intake = Intake(
             self.inbox,
@@ -228,6 +230,7 @@ class Rig:
             actions=2,
             autonomy=self.keeper.record,
             store_trouble=lambda: self.store_trouble,
+            calendars=lambda: self.calendars,
         )
 
     async def _metrics(self) -> bytes:

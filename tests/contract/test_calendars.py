@@ -136,6 +136,19 @@ class TestRenewing:
         await scene.renews()
         assert roster.on_call("network", NOW) == ("bo",)
 
+    async def test_it_reports_whom_the_feed_names_and_what_is_no_shift(self, scene: Scene) -> None:
+        (unread,) = scene.subject.reports(scene.roster)
+        assert (unread.known, unread.now) == (False, ())
+        scene.feed = calendar("Ada Lovelace", "Zed", "Brackets", "Zed")
+        await scene.renews()
+        (report,) = scene.subject.reports(scene.roster)
+        assert (report.known, report.zone, report.source) == (True, "Europe/London", "url")
+        assert (report.now, report.until, report.next) == (("ada",), NOW + 24 * HOUR, ())
+        (passed,) = report.passed_over
+        assert (passed.summary, passed.times, passed.first) == ("Zed", 2, NOW + 24 * HOUR)
+        (gap,) = scene.subject.reports(scene.roster, NOW + 30 * HOUR)
+        assert (gap.now, gap.until, gap.next) == ((), NOW + 48 * HOUR, ("bo",))
+
     async def test_another_moment_than_now_can_be_asked_for(self, scene: Scene) -> None:
         await scene.subject.renew(scene.roster, NOW - timedelta(days=300))
         assert scene.people == []

@@ -73,6 +73,19 @@ def test_prometheus_parses(path: str) -> None:
     assert server.asked == [("POST", path, "sum(m)")]  # once, and not run
 
 
+def test_a_query_that_speaks_of_queues_is_refused_all_the_same() -> None:
+    query = 'sum(m{a="timed out"}'
+    said = '1:20: parse error: unclosed left parenthesis near "timed out"'
+    parser = connected(Server({RUN: {}, PARSE: {query: (400, said)}}, {"version": "3.5.3"}))
+    assert "unclosed left parenthesis" in parser.judge(query).wrong
+
+
+def test_who_has_no_parser_and_reads_no_metricsql_is_of_unknown_kind() -> None:
+    server = Server({RUN: {"1 default 2": (400, "parse error")}}, {"version": "0.36.1"})
+    parser = connected(server)
+    assert (parser.server.flavour, parser.server.version) == ("prometheus", None)
+
+
 def test_its_word_counts_against_ours() -> None:
     parser = connected(Server({RUN: {}, PARSE: {}}, {"version": "9.1.0"}))
     assert parser.judge("rate_of_tomorrow(m[5m])").wrong == ""
@@ -109,14 +122,33 @@ def test_a_queue_that_is_full_refuses_nothing(status: int, said_: str) -> None:
 
 
 def test_who_answers_nothing_is_no_judge() -> None:
-    with pytest.raises(Permanent, match="answers no query: 404"):
+    with pytest.raises(Permanent, match=r"answers no query: 404; is that the address"):
         connected(Server({}, {}))
+    gateway = Server({RUN: {"vector(1)": (401, "who are you")}}, {})
+    with pytest.raises(Permanent, match="401 who are you; does it want credentials"):
+        connected(gateway)
 
     def away(*_: object) -> requests.Response:
         raise requests.ConnectTimeout
 
     with pytest.raises(Temporary, match=r"no answer from http://prometheus \(ConnectTimeout\)"):
         QueryParser("http://prometheus", away).connect()
+
+
+def test_a_server_that_goes_away_is_not_waited_for_at_each_query() -> None:
+    tries = 0
+
+    def away(*_: object) -> requests.Response:
+        nonlocal tries
+        tries += 1
+        raise requests.ReadTimeout
+
+    parser = QueryParser("http://prometheus", away)
+    for query in ("sum(m)", "rats(m)", "max(m)"):
+        judgement = parser.judge(query)
+        assert judgement.unchecked == "no answer from http://prometheus (ReadTimeout)"
+        assert bool(judgement.wrong) == (query == "rats(m)")
+    assert tries == 1
 
 
 RULE = """

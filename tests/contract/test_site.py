@@ -12,6 +12,7 @@ import pytest
 
 from daemon.core.incident import events as e
 from daemon.core.measurement.problem import ConditionReading, Impact, RecoveryReading
+from daemon.core.people.calendar_report import CalendarReport, PassedOverEvents
 from daemon.core.recovery.guardrails import Freeze
 from daemon.core.rules.rule import RuleBook
 from daemon.core.values.outcome import Outcome
@@ -377,6 +378,23 @@ async def test_how_far_the_metrics_are_behind_can_be_seen(rig: Rig) -> None:
     page = await seen(rig, "/system")
     assert "VictoriaMetrics" in page
     assert "up to 11 s behind" in page
+
+
+async def test_what_was_read_from_a_calendar_is_shown(rig: Rig) -> None:
+    passed = PassedOverEvents(summary="<b>Offsite", why="it has no length", first=rig.now, times=2)
+    read = {"schedule": "network", "source": "url", "fetched_at": rig.now, "stale": False}
+    report = CalendarReport.model_validate({**read, "known": True, "now": ["ada"]})
+    rig.calendars = [report.model_copy(update={"passed_over": (passed,)})]
+    page = await seen(rig, "/system")
+    assert "ada now (zone UTC)" in page
+    assert "no shift: 2 × &#39;&lt;b&gt;Offsite&#39;" in page
+    answer = await rig.client.get("/api/v1/oncall", headers=ADA)
+    [shown] = (await answer.json())["calendars"]
+    assert (shown["schedule"], shown["now"], shown["passed_over"][0]["times"]) == (
+        "network",
+        ["ada"],
+        2,
+    )
 
 
 async def test_alerts_without_a_rule_are_named(rig: Rig) -> None:

@@ -160,7 +160,7 @@ def _instant(moment: date | datetime, zone: ZoneInfo) -> datetime:
 def _occurrences(text: str, start: datetime, end: datetime) -> Iterator[tuple[Any, str]]:
     """Every occurrence, with the reason for which it does not take place."""
     found: list[tuple[Any, str]] = []
-    withdrawn: set[tuple[str, datetime | None]] = set()
+    withdrawn: dict[tuple[str, datetime | None], int] = {}
     # A line that is folded would hide from us what stands in it.
     for part in _BEGIN.split(_FOLD.sub("", text)):
         if not part.strip():
@@ -173,7 +173,7 @@ def _occurrences(text: str, start: datetime, end: datetime) -> Iterator[tuple[An
                     _refuse_unusable(event)
                     _include_last_day(event)
                     if cancels:
-                        withdrawn.add(_identity(event))
+                        withdrawn[_identity(event)] = _version(event)
                 # Not recurring_ical_events.of: by X-WR-TIMEZONE that would move UTC rules to a
                 # zone where the clocks change.
                 query = recurring_ical_events.CalendarQuery(calendar)
@@ -183,7 +183,8 @@ def _occurrences(text: str, start: datetime, end: datetime) -> Iterator[tuple[An
         uid, original = _identity(event)
         if not why and str(event.get("STATUS", "")).strip().upper() == "CANCELLED":
             why = "it is cancelled (STATUS:CANCELLED)"
-        if not why and withdrawn & {(uid, None), (uid, original)}:
+        last = max(withdrawn.get((uid, None), -1), withdrawn.get((uid, original), -1))
+        if not why and _version(event) <= last:
             why = "another calendar of the feed cancels it (METHOD:CANCEL)"
         yield event, why
 
@@ -215,6 +216,14 @@ def _identity(event: Any) -> tuple[str, datetime | None]:
     original = event["RECURRENCE-ID"].dt if "RECURRENCE-ID" in event else None
     moment = _instant(original, ZoneInfo("UTC")) if original is not None else None
     return str(event.get("UID", "")), moment
+
+
+def _version(event: Any) -> int:
+    """Which revision of the event it is."""
+    try:
+        return int(event.get("SEQUENCE", 0))
+    except (TypeError, ValueError):
+        return 0
 
 
 def _include_last_day(event: Any) -> None:

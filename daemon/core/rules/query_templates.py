@@ -25,7 +25,8 @@ from daemon.core.rules.label_names import (
     referenced,
 )
 from daemon.core.rules.promql_dialect.judging import QueryJudgement, judge_query
-from daemon.core.rules.promql_dialect.reading import read_promql, selector_texts
+from daemon.core.rules.promql_dialect.reading import read_promql
+from daemon.core.rules.promql_dialect.selecting import selector_texts
 from daemon.core.values.units import format_duration
 
 _TOKEN = re.compile(

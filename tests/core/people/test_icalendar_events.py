@@ -203,6 +203,13 @@ class TestWhatIsCancelled:
         both = f"{calendar(series, day(9, 'UID:b', 'SUMMARY:Bo'))}\r\n{cancel}"
         assert [shift.start.day for shift in whole(both).shifts] == [5, 7, 9]
 
+    def test_what_was_announced_anew_since_is_a_shift(self) -> None:
+        cancel = calendar(day(5, "UID:a", "SEQUENCE:1")).replace(
+            "VERSION", "METHOD:CANCEL\r\nVERSION"
+        )
+        again = calendar(day(5, "UID:a", "SEQUENCE:2", "SUMMARY:Ada"))
+        assert listed(whole(f"{cancel}\r\n{again}")) == [("05 09:00", "05 17:00", ("ada",))]
+
     def test_what_is_passed_over_says_why(self) -> None:
         found = read(
             day(5, "SUMMARY:Ada", "STATUS:CANCELLED"),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from daemon.core.rules import promql
 from daemon.core.rules.promql_dialect.judging import judge_query
-from daemon.core.rules.promql_dialect.reading import selector_texts
+from daemon.core.rules.promql_dialect.selecting import selector_texts
 from daemon.core.rules.promql_dialect.servers import VICTORIAMETRICS, PromqlServer, parse_version
 from daemon.core.rules.promql_dialect.tokens import query_tokens, string_literal, string_value
 from daemon.core.rules.query_templates import check_query, query_hints, selectors

@@ -16,7 +16,8 @@ from daemon.core.rules.promql_dialect.servers import ANY_SERVER, FUNCTIONS, Feat
 
 _LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _UNKNOWN_FUNCTION = re.compile(r"unknown function with name '([^']*)'")
-_STRUCTURE = ("unterminated", "unclosed", "unexpected end")
+_STRUCTURE = ("unterminated", "unclosed", "unexpected end", "unexpected right")
+"""What the parser says of a query that is whole in no language."""
 
 
 @dataclass(frozen=True, slots=True)

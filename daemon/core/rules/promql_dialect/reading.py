@@ -13,6 +13,9 @@ from daemon.core.rules.promql_dialect import servers
 from daemon.core.rules.promql_dialect.regexes import matches_empty, regex_features, regex_mistake
 from daemon.core.rules.promql_dialect.servers import FUNCTIONS, Feature
 from daemon.core.rules.promql_dialect.tokens import (
+    EXTENDED,
+    GROUPING,
+    OPERATORS,
     Token,
     TokenKind,
     query_tokens,
@@ -20,11 +23,7 @@ from daemon.core.rules.promql_dialect.tokens import (
     string_value,
 )
 
-_GROUPING = frozenset({"by", "without", "on", "ignoring", "group_left", "group_right"})
-_OPERATORS = frozenset({"and", "or", "unless", "atan2", "bool", "offset", *_GROUPING})
-_EXTENDED = frozenset({"anchored", "smoothed"})
 _FILL = frozenset({"fill", "fill_left", "fill_right"})
-_METRICSQL = frozenset({"default", "if", "ifnot", "keep_metric_names", "limit", "inf", "nan"})
 _CLOSES = frozenset({")", "]", "}"})
 _REGEX = frozenset({"=~", "!~"})
 _SPACED_UNIT = re.compile(r"(?<=^\d)\s+(?=[smhdwy]$)")
@@ -190,7 +189,7 @@ class _Reader:
             self._write(text.replace(":", "_"))
             return
         following = self._next()
-        if text in _EXTENDED:
+        if text in EXTENDED:
             self._extended(text)
         elif text in _FILL and following == "(":
             self._note(servers.FILLED, reworded=True)
@@ -214,7 +213,7 @@ class _Reader:
 
     def _extended(self, text: str) -> None:
         last = self._last()
-        named = re.fullmatch(r"[A-Za-z_:][\w:]*", last) and last not in _OPERATORS
+        named = re.fullmatch(r"[A-Za-z_:][\w:]*", last) and last not in OPERATORS
         if last in _CLOSES or named:
             self._note(servers.EXTENDED_RANGE, reworded=True)
         else:
@@ -232,7 +231,7 @@ class _Reader:
             self._write(text[0])
             return
         if text in "({":
-            grouping = text == "(" and self._last() in _GROUPING and not self._inside("{")
+            grouping = text == "(" and self._last() in GROUPING and not self._inside("{")
             self._open.append("by" if grouping else text)
         elif text in ")}" and self._open:
             self._open.pop()
@@ -300,43 +299,3 @@ class _Reader:
             if text == ")" and not depth:
                 return
         raise ValueError("a ( without its ); close it")
-
-
-def selector_texts(query: str) -> list[str]:
-    """The instant selectors of a query as written, for a query that no parser reads: names and
-    braces that are no function, no keyword and no label to group by."""
-    significant = [t for t in query_tokens(query) if t.kind is not TokenKind.SPACE]
-    found: list[str] = []
-    grouping: list[bool] = []
-    place = 0
-    while place < len(significant):
-        token = significant[place]
-        before = significant[place - 1].text if place else ""
-        after = significant[place + 1].text if place + 1 < len(significant) else ""
-        place += 1
-        if token.text in {"(", "["}:
-            grouping.append(token.text == "[" or before in _GROUPING)
-        elif token.text in {")", "]"} and grouping:
-            grouping.pop()
-        elif any(grouping) or not _begins_selector(token, before, after):
-            continue
-        else:
-            end = place if token.text != "{" else place - 1
-            braces = _braces(significant[end:]) if token.text == "{" or after == "{" else []
-            found.append("".join([token.text if token.text != "{" else "", *braces]))
-            place = end + len(braces)
-    return found
-
-
-def _begins_selector(token: Token, before: str, after: str) -> bool:
-    if token.text == "{":
-        return True
-    words = {*_OPERATORS, *_EXTENDED, *_METRICSQL}
-    is_name = token.kind is TokenKind.NAME and token.text.lower() not in words
-    return is_name and after not in {"(", *_GROUPING} and before != "@"
-
-
-def _braces(following: list[Token]) -> list[str]:
-    """The tokens from `{` to its `}`."""
-    texts = [token.text for token in following]
-    return texts[: texts.index("}") + 1] if "}" in texts else []

@@ -7,6 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
+GROUPING = frozenset({"by", "without", "on", "ignoring", "group_left", "group_right"})
+"""What labels in parentheses follow."""
+OPERATORS = frozenset({"and", "or", "unless", "atan2", "bool", "offset", *GROUPING})
+"""The words that are no metric where an operator may stand."""
+EXTENDED = frozenset({"anchored", "smoothed"})
+"""What may follow a range, since Prometheus 3.7."""
+
 _DURATION = r"(?:\d+(?:ms|[smhdwy]))+"
 _NUMBER = r"0[xX][0-9a-fA-F_]+|(?:\d[\d_]*(?:\.[\d_]*)?|\.\d[\d_]*)(?:[eE][+-]?[\d_]+)?"
 _NAME = r"[A-Za-z_:][\w:]*"
