@@ -26,7 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from daemon.core.ports.actions import ActionContext, Landed, Ready, Refused
 from daemon.core.values.outcome import Outcome, Permanent
-from recovery_actions.kubernetes import guards, objects, patches
+from recovery_actions.kubernetes import guards, objects, patches, stages
 from recovery_actions.kubernetes.applying import Found, apply_patch
 from recovery_actions.kubernetes.blocked import Unblocker
 from recovery_actions.kubernetes.errors import Forbidden, Missing, VersionConflict
@@ -41,9 +41,13 @@ from recovery_actions.kubernetes.revisions import (
     workload_history,
 )
 from recovery_actions.kubernetes.rollout import progress_overdue, rollout_status
+from recovery_actions.kubernetes.stages import CanaryShare
 from recovery_actions.kubernetes.waiting import HoldTime, Rollout, RolloutLimit
 from recovery_actions.kubernetes.workload_action import WorkloadAction, refused_by_cluster
 from recovery_actions.reasons import NotReady, ending
+
+_IN_TIME = 0.95
+"""The part of a step's time that a rollback in parts uses, so that it ends in its own words."""
 
 _TRIES = 5
 """How often a dry run is tried that met a conflict in which nothing of ours had changed."""
@@ -52,7 +56,10 @@ _TRIES = 5
 class KubernetesRollbackParams(WorkloadParams):
     """The workload. `to_revision` is a person's own choice instead of what was measured.
 
-    `rollout` is how long the rollout may take; `hold` how long to see whether it is undone.
+    `rollout` is how long the rollout may take; `hold` how long to see whether it is undone. With
+    `canary: 25%` so many pods go back first, the metrics are looked at as after a step, and the
+    rest follows once it shows that it helps; else the first ones are taken back. `within` of the
+    step then has to hold both parts of the rollout, and `verify: settle` and two windows between.
     """
 
     model_config = ConfigDict(
@@ -60,6 +67,7 @@ class KubernetesRollbackParams(WorkloadParams):
     )
 
     to_revision: int | None = Field(default=None, ge=1)
+    canary: CanaryShare | None = None
     rollout: RolloutLimit = timedelta(minutes=10)
     hold: HoldTime = timedelta(seconds=10)
 
@@ -80,7 +88,8 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
     ) -> Ready | Refused:
         """Refuses with `no_such_workload`, `forbidden`, `paused`, `on_delete`, `scaled_to_zero`,
         `managed_by_gitops`, `changed_meanwhile`, `no_history`, `no_healthy_item`,
-        `revision_missing`, `already_live`, `declared_migration` or `dry_run_failed`.
+        `revision_missing`, `already_live`, `declared_migration`, `not_in_parts` or
+        `dry_run_failed`.
         """
         try:
             state = await read_state(self._client, params.workload)
@@ -90,7 +99,10 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
             to = await _destination(params, context, state, live)
             if isinstance(to, Refused):
                 return to
-            return await self._tried(context, state, live, to)
+            parts = stages.canary_intent(state, params.canary)
+            if isinstance(parts, Refused):
+                return parts
+            return await self._tried(context, state, live, to, parts)
         except (Missing, Forbidden) as error:
             return refused_by_cluster(error, "the rollback")
 
@@ -98,9 +110,12 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
         self, params: KubernetesRollbackParams, intent: Mapping[str, str], context: ActionContext
     ) -> Outcome:
         """Patch, then wait. Refuses as preflight does. Fails with `patch_failed`,
-        `unreachable`, `progress_deadline_exceeded`, `rollout_timeout`, `reverted` or `paused`;
-        `unknown` with `unreachable` or `rollout_unknown`.
+        `unreachable`, `progress_deadline_exceeded`, `rollout_timeout`, `reverted`, `paused` or
+        `stage_stopped`; `unknown` with `unreachable` or `rollout_unknown`.
         """
+        canary = self._canary(params, intent, context)
+        if canary is not None and await canary.was_undone():
+            return await canary.undo("as was ruled before a restart")
         applied = await apply_patch(
             self._client,
             params.workload,
@@ -111,17 +126,10 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
         if isinstance(applied, Outcome):
             return applied
         await context.progress(f"{intent['to']} is asked for")
-        rollout = Rollout(
-            client=self._client,
-            workload=params.workload,
-            ours=lambda raw: _is_ours(raw, intent, context.token),
-            report=context.progress,
-            limit=params.rollout,
-            hold=params.hold,
-            pace=self._pace,
-            stale=applied,
-            help_out=Unblocker(self._client, params.workload, intent["from"]).help_out,
-        )
+        if canary is not None and (stopped := await canary.stand(applied)):
+            return stopped
+        rollout = self._rollout(params, intent, context)
+        rollout.stale = applied
         ended = await rollout.follow()
         text = f"{params.workload.title} was rolled back from {intent['from']} to {intent['to']}"
         return ended.outcome("rolled_back", text, _facts(intent))
@@ -136,10 +144,42 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
             state = await read_state(self._client, params.workload)
         except Missing:
             return "unknown"
+        if stages.is_undone(state.raw, intent, context.token):
+            return "half_done"  # how that ended is still to be said
         if _is_ours(state.raw, intent, context.token):
+            if stages.is_midway(state.raw, intent):
+                return "half_done"
             status = rollout_status(params.workload.kind, state.raw, intent.get("late", ""))
             return "done" if status.finished else "half_done"
         return "not_done" if _as_before(state, intent) else "unknown"
+
+    def _rollout(
+        self, params: KubernetesRollbackParams, intent: Mapping[str, str], context: ActionContext
+    ) -> Rollout:
+        return Rollout(
+            client=self._client,
+            workload=params.workload,
+            ours=lambda raw: _is_ours(raw, intent, context.token),
+            report=context.progress,
+            limit=params.rollout,
+            hold=params.hold,
+            pace=self._pace,
+            help_out=Unblocker(self._client, params.workload, intent["from"]).help_out,
+        )
+
+    def _canary(
+        self, params: KubernetesRollbackParams, intent: Mapping[str, str], context: ActionContext
+    ) -> stages.CanaryRollback | None:
+        """What brings the first part back by itself; None if all goes back at once."""
+        if "canary" not in intent or context.stages is None:
+            return None
+        return stages.CanaryRollback(
+            intent=intent,
+            context=context,
+            stages=context.stages,
+            rollout=self._rollout(params, intent, context),
+            within=(context.within or 2 * params.rollout) * _IN_TIME,
+        )
 
     async def _tried(
         self,
@@ -147,10 +187,11 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
         state: WorkloadState,
         live: WorkloadRevision,
         to: WorkloadRevision,
+        parts: Mapping[str, str],
     ) -> Ready | Refused:
         """The dry run: admission, quotas and rights speak before anything changes."""
         for _ in range(_TRIES):
-            patch = _patch(state, live.item, to, context)
+            patch = stages.in_parts(_patch(state, live.item, to, context), state.raw, parts)
             try:
                 would_be = await self._client.patch(
                     state.workload.resource, patch.kind, patch.body, dry_run=True
@@ -170,8 +211,10 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
                 "uid": objects.uid_of(state.raw),
                 "template": objects.digest(objects.template_of(would_be)),
                 "late": progress_overdue(state.raw),
+                **parts,
             }
             text = f"roll {state.workload.title} back from {live.title} to {to.title}"
+            text += stages.canary_text(parts)
             if guards.of_helm(state.raw):
                 text += "; Helm installed it: helm_rollback would take back its whole release"
             return Ready(text, intent)
@@ -194,7 +237,8 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
             return _revision_missing(state, intent["to"])
         if obstacle := _obstacle(state) or guards.declared_migration(state, live, to):
             return obstacle
-        return Found(progress_overdue(state.raw), _patch(state, intent["from"], to, context))
+        patch = stages.in_parts(_patch(state, intent["from"], to, context), state.raw, intent)
+        return Found(progress_overdue(state.raw), patch)
 
 
 def _obstacle(state: WorkloadState) -> Refused | None:
