@@ -76,8 +76,8 @@ class GitRevert:
 
     name = "git_revert"
     risk = (
-        "can be undone by reverting the revert; all that those commits changed in `paths` goes back, "
-        "once it is merged"
+        "can be undone by reverting the revert; all that those commits changed in `paths` goes "
+        "back, once it is merged"
     )
     Params: type[BaseModel] = GitRevertParams
 

@@ -99,7 +99,8 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
             to = await _destination(params, context, state, live)
             if isinstance(to, Refused):
                 return to
-            parts = stages.canary_intent(state, params.canary)
+            share = params.canary if context.stages is not None else None
+            parts = stages.canary_intent(state, share)
             if isinstance(parts, Refused):
                 return parts
             return await self._tried(context, state, live, to, parts)

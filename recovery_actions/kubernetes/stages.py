@@ -36,7 +36,7 @@ from recovery_actions.kubernetes.client import JSON_PATCH
 from recovery_actions.kubernetes.names import APPS, Resource
 from recovery_actions.kubernetes.objects import Raw
 from recovery_actions.kubernetes.patches import Patch
-from recovery_actions.kubernetes.revisions import WorkloadState, read_state
+from recovery_actions.kubernetes.revisions import WorkloadState, observed_changes, read_state
 from recovery_actions.kubernetes.rollout import partition, progress_overdue, wanted_replicas
 from recovery_actions.kubernetes.waiting import Rollout, RolloutEnd
 from recovery_actions.reasons import NotReady, ending
@@ -205,7 +205,9 @@ class CanaryRollback:
             return await self._available()
         first = int(self.intent["canary"])
         end = await self.rollout.follow(
-            until=lambda seen: _updated(seen) >= first, limit=self._left() * _PART_BY
+            # Before the controller has seen the change, its counters are those of what was live.
+            until=lambda seen: observed_changes(seen) and _updated(seen) >= first,
+            limit=self._left() * _PART_BY,
         )
         if end.reason or not end.midway:
             return end
