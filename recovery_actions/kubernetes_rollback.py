@@ -145,11 +145,10 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
             state = await read_state(self._client, params.workload)
         except Missing:
             return "unknown"
-        if stages.is_undone(state.raw, intent, context.token):
-            return "half_done"  # how that ended is still to be said
+        begun = (stages.is_midway, stages.is_undone)
+        if any(true(state.raw, intent, context.token) for true in begun):
+            return "half_done"  # it is still to be let go, or to be said how it ended
         if _is_ours(state.raw, intent, context.token):
-            if stages.is_midway(state.raw, intent):
-                return "half_done"
             status = rollout_status(params.workload.kind, state.raw, intent.get("late", ""))
             return "done" if status.finished else "half_done"
         return "not_done" if _as_before(state, intent) else "unknown"
@@ -192,7 +191,8 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
     ) -> Ready | Refused:
         """The dry run: admission, quotas and rights speak before anything changes."""
         for _ in range(_TRIES):
-            patch = stages.in_parts(_patch(state, live.item, to, context), state.raw, parts)
+            whole = _patch(state, live.item, to, context)
+            patch = stages.in_parts(whole, state.raw, parts, context.token)
             try:
                 would_be = await self._client.patch(
                     state.workload.resource, patch.kind, patch.body, dry_run=True
@@ -238,7 +238,8 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
             return _revision_missing(state, intent["to"])
         if obstacle := _obstacle(state) or guards.declared_migration(state, live, to):
             return obstacle
-        patch = stages.in_parts(_patch(state, intent["from"], to, context), state.raw, intent)
+        whole = _patch(state, intent["from"], to, context)
+        patch = stages.in_parts(whole, state.raw, intent, context.token)
         return Found(progress_overdue(state.raw), patch)
 
 

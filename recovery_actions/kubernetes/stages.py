@@ -1,23 +1,23 @@
 """A rollback in two parts: some pods go back first, and the rest once it shows that it helps.
 
-A Deployment is paused as soon as enough of its pods are new; a StatefulSet is given the partition
+A Deployment surges by just the first part and is then paused; a StatefulSet is given the partition
 that lets no more pods go. Whether it goes on is not for an action to know: `ActionContext.stages`
-says so. What a successor finds after a kill, and what it makes of it:
+says so. From the first patch on until it is let go, the annotation `stopgap.dev/stage` says whose
+it is, for a successor and for whoever finds it without us. What that makes of it:
 
-    pause or partition   ruled       it means                       run, again
-    none                 nothing     patched, not stopped yet       stops it when it is that far
-    ours                 nothing     the first part is back         asks for the ruling
-    ours                 go on       killed before it went on       goes on, waits
-    none                 go on       it goes on                     waits
-    any                  stop        killed before it was undone    puts the template back, waits
-    none, `taken back`   any         it is undone                   waits
-
-The annotation `stopgap.dev/stage` says on the workload itself why it is paused, for whoever finds
-it without us.
+    template   annotation    ruled       run, again
+    from       none          nothing     patches
+    to         midway        nothing     holds it when the first part is back, asks for the ruling
+    to         midway        go on       lets it go, waits
+    to         goes on       go on       waits
+    to         midway        stop        puts the template back, waits
+    from       taken back    any         waits
+    another's  midway        any         lets it go, and leaves the rest alone
 """
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from daemon.core.ports.actions import ActionContext, PartDone, Refused, StageRuling, Stages
-from daemon.core.values.outcome import Outcome, Permanent, Temporary
+from daemon.core.values.outcome import Outcome, Permanent, Result, Temporary
 from daemon.core.values.units import Share
 from recovery_actions.kubernetes import objects, patches
 from recovery_actions.kubernetes.applying import Found, apply_patch
@@ -44,8 +44,9 @@ from recovery_actions.reasons import NotReady, ending
 CanaryShare = Annotated[Share, Field(gt=0, lt=1)]
 """The part of the pods that goes back first."""
 
-_PAUSED = "first part back, the rest waits"
-_GOING_ON = "goes on"
+_LET_GO = "goes on"
+_BACK_WITHIN = timedelta(minutes=2)
+"""So long it is waited for what is taken back: what was live may itself never become ready."""
 _TRIES = 5
 """How often it is looked whether an earlier run took it back."""
 
@@ -72,15 +73,19 @@ def canary_intent(state: WorkloadState, share: float | None) -> dict[str, str] |
     first = math.ceil(pods * share)
     if first >= pods:
         return {}  # so few pods have no part
-    return {"canary": str(first), "pods": str(pods), "partition": str(aside)}
+    before = json.dumps(objects.part(state.raw, "spec").get("strategy"), sort_keys=True)
+    return {"canary": str(first), "pods": str(pods), "partition": str(aside), "strategy": before}
 
 
-def in_parts(patch: Patch, raw: Raw, intent: _Intent) -> Patch:
-    """The rollback's patch, so that a StatefulSet takes back its first part alone."""
-    if "canary" not in intent or not isinstance(patch.body, dict):
+def in_parts(patch: Patch, raw: Raw, intent: _Intent, token: str) -> Patch:
+    """The rollback's patch, so that its first part alone goes back."""
+    if "canary" not in intent:
         return patch
-    first = wanted_replicas(raw) - int(intent["canary"])
-    return _with_partition(patch, first)
+    if isinstance(patch.body, dict):
+        first = wanted_replicas(raw) - int(intent["canary"])
+        return _with_partition(patch, first, _midway(token))
+    surge = [_op("add", "/spec/strategy", _surging(intent)), _note(_midway(token))]
+    return Patch(patch.kind, [*patch.body, *surge])
 
 
 def canary_text(intent: _Intent) -> str:
@@ -92,18 +97,13 @@ def canary_text(intent: _Intent) -> str:
 
 def is_undone(raw: Raw, intent: _Intent, token: str) -> bool:
     """Whether this step has taken its own rollback back."""
-    notes = objects.annotations_of(raw)
-    return objects.uid_of(raw) == intent["uid"] and notes.get(patches.STAGE) == _undone(token)
+    return _noted(raw, intent) == _undone(token)
 
 
-def is_midway(raw: Raw, intent: _Intent) -> bool:
-    """Whether it stands where a rollback in parts has stopped it."""
-    if "canary" not in intent:
-        return False
-    if objects.part(raw, "spec", "updateStrategy").get("rollingUpdate") is not None:
-        return partition(raw) > int(intent["partition"])
-    paused = objects.part(raw, "spec").get("paused") is True
-    return paused and objects.annotations_of(raw).get(patches.STAGE) == _PAUSED
+def is_midway(raw: Raw, intent: _Intent, token: str) -> bool:
+    """Whether this step has kept the rest of it from going on, and not let it go since; whoever's
+    template it has by now."""
+    return _noted(raw, intent) == _midway(token)
 
 
 @dataclass
@@ -125,10 +125,13 @@ class CanaryRollback:
         self._begin = self.pace.clock()
 
     async def was_undone(self) -> bool:
-        """Whether an earlier run has taken it back already."""
+        """Whether an earlier run has taken it back already. What is midway and no longer ours is
+        let go on the way."""
         for _ in range(_TRIES):
             raw = await self._read()
             if raw is not None:
+                if is_midway(raw, self.intent, self.context.token) and not self.rollout.ours(raw):
+                    await self._let_go()
                 return is_undone(raw, self.intent, self.context.token)
             await self.pace.sleep(1.0)
         return False  # the patch will find it out of reach, too
@@ -141,10 +144,11 @@ class CanaryRollback:
         if ruling is None:
             end = await self._first_part()
             if end is not None and end.reason in {"reverted", "rollout_unknown"}:
+                await self._let_go()
                 return end.outcome("rolled_back", self._title(), _facts(self.intent))
-            if end is not None and end.result == "done":
-                return None  # it was quicker than we
             part = await self._part()
+            if (end is None and part.share >= 1) or (end is not None and end.result == "done"):
+                return await self._go_on()  # the others had never left, or it was quicker than we
             if end is not None:
                 ruling = StageRuling(False, f"the first part did not come back: {end.text}")
             else:
@@ -160,14 +164,14 @@ class CanaryRollback:
             self.client, self.workload, self._look_undo, self.pace, "put back as it was"
         )
         if isinstance(applied, Outcome):
-            return applied
+            return await self._left_alone(applied)
         await self.context.progress(f"{self.intent['from']} is asked for again: {why}")
         back = Rollout(
             client=self.client,
             workload=self.workload,
             ours=lambda raw: is_undone(raw, self.intent, self.context.token),
             report=self.context.progress,
-            limit=max(self._left(), timedelta(minutes=1)),
+            limit=min(max(self._left(), timedelta(seconds=30)), _BACK_WITHIN),
             hold=timedelta(0),
             pace=self.pace,
             stale=applied,
@@ -198,10 +202,10 @@ class CanaryRollback:
         if self.workload.kind == "statefulset":
             end = await self.rollout.follow(limit=self._left() * _PART_BY)
             raw = await self._read()
-            whole = raw is not None and not is_midway(raw, self.intent)
+            whole = raw is not None and not is_midway(raw, self.intent, self.context.token)
             return end if whole or end.result != "done" else None
         raw = await self._read()
-        if raw is not None and is_midway(raw, self.intent):
+        if raw is not None and objects.part(raw, "spec").get("paused") is True:
             return await self._available()
         first = int(self.intent["canary"])
         end = await self.rollout.follow(
@@ -215,7 +219,8 @@ class CanaryRollback:
             self.client, self.workload, self._look_pause, self.pace, "paused after the first part"
         )
         if isinstance(held, Outcome):
-            return RolloutEnd("failed", "reverted", held.detail)
+            meddled = held.reason == "reverted"
+            return RolloutEnd("failed", "reverted" if meddled else "patch_failed", held.detail)
         return await self._available()
 
     async def _available(self) -> RolloutEnd | None:
@@ -254,8 +259,7 @@ class CanaryRollback:
         pods = int(self.intent["pods"])
         verb = "is" if count == 1 else "are"
         text = f"{count} of {pods} pods {verb} back at {self.intent['to']}"
-        share = min(max(count, 1) / pods, 0.99)
-        return PartDone(text, share, self.intent["to"])
+        return PartDone(text, max(count, 1) / pods, self.intent["to"])
 
     async def _read(self) -> dict[str, Any] | None:
         try:
@@ -269,7 +273,24 @@ class CanaryRollback:
         applied = await apply_patch(
             self.client, self.workload, self._look_go_on, self.pace, "let go on"
         )
-        return applied if isinstance(applied, Outcome) else None
+        return await self._left_alone(applied) if isinstance(applied, Outcome) else None
+
+    async def _left_alone(self, outcome: Outcome) -> Outcome:
+        """How it ends when it can neither go on nor be taken back. What somebody else has deployed
+        meanwhile must not stand still for us; and what does is said."""
+        if outcome.reason == "reverted":
+            await self._let_go()
+            return outcome
+        by_hand = "its partition has to be set back by hand"
+        if self.workload.kind == "deployment":
+            by_hand = f"kubectl rollout resume {self.workload.command}"
+        text = f"{outcome.detail}; it stands midway, for the rest to go on: {by_hand}"
+        result: Result = "unknown" if outcome.result == "unknown" else "failed"
+        return Outcome(result=result, reason=outcome.reason, detail=text, facts=outcome.facts)
+
+    async def _let_go(self) -> None:
+        """Take away what holds it, and nothing else."""
+        await apply_patch(self.client, self.workload, self._look_let_go, self.pace, "let go")
 
     def _left(self) -> timedelta:
         spent = timedelta(seconds=self.pace.clock() - self._begin)
@@ -284,24 +305,39 @@ class CanaryRollback:
         raw = await self.client.get(self.workload.resource)
         if not self.rollout.ours(raw):
             return self._meddled(raw)
-        if is_midway(raw, self.intent):
+        if objects.part(raw, "spec").get("paused") is True:
             return Found(progress_overdue(raw))
-        body = [_op("add", "/spec/paused", True), _note(_PAUSED)]
-        return Found(progress_overdue(raw), Patch(JSON_PATCH, [*patches.unchanged(raw), *body]))
+        body = [*patches.unchanged(raw), _op("add", "/spec/paused", True)]
+        return Found(progress_overdue(raw), Patch(JSON_PATCH, body))
 
     async def _look_go_on(self) -> Found | Outcome:
         raw = await self.client.get(self.workload.resource)
         if not self.rollout.ours(raw):
             return self._meddled(raw)
+        return self._released(raw, patches.unchanged(raw))
+
+    async def _look_let_go(self) -> Found:
+        raw = await self.client.get(self.workload.resource)
+        return self._released(raw, [_op("test", "/metadata/uid", self.intent["uid"])])
+
+    def _released(self, raw: Raw, tests: list[dict[str, Any]]) -> Found:
+        """What takes away the hold, if it is still ours."""
         late = progress_overdue(raw)
-        if not is_midway(raw, self.intent):
+        if not is_midway(raw, self.intent, self.context.token):
             return Found(late)
+        return Found(late, Patch(JSON_PATCH, [*tests, *self._release(raw), _note(_LET_GO)]))
+
+    def _release(self, raw: Raw) -> list[dict[str, Any]]:
         if self.workload.kind == "statefulset":
             where = "/spec/updateStrategy/rollingUpdate/partition"
-            body = [_op("add", where, int(self.intent["partition"])), _note(_GOING_ON)]
-        else:
-            body = [_op("remove", "/spec/paused"), _note(_GOING_ON)]
-        return Found(late, Patch(JSON_PATCH, [*patches.unchanged(raw), *body]))
+            return [_op("add", where, int(self.intent["partition"]))]
+        body = []
+        spec, before = objects.part(raw, "spec"), json.loads(self.intent["strategy"])
+        if spec.get("strategy") == _surging(self.intent):
+            body.append(_op("remove" if before is None else "add", "/spec/strategy", before))
+        if spec.get("paused") is True:
+            body.append(_op("remove", "/spec/paused"))
+        return body
 
     async def _look_undo(self) -> Found | Refused | Outcome:
         state = await read_state(self.client, self.workload)
@@ -313,7 +349,7 @@ class CanaryRollback:
         former = state.find(self.intent["from"])
         if former is None:
             text = f"{self.intent['from']} is no longer kept in {self.workload.title}"
-            return NotReady("revision_missing", f"{text}; it stands midway: deploy by hand")
+            return NotReady("revision_missing", f"{text}, so it cannot be taken back")
         notes = {
             patches.INCIDENT_ANNOTATION: self.context.incident,
             patches.STEP: self.context.token,
@@ -324,9 +360,10 @@ class CanaryRollback:
         }
         patch = patches.rollback_patch(state, former, notes)
         if isinstance(patch.body, dict):
-            patch = _with_partition(patch, int(self.intent["partition"]))
-        elif objects.part(raw, "spec").get("paused") is True:
-            patch = Patch(patch.kind, [*patch.body, _op("remove", "/spec/paused")])
+            first = int(self.intent["partition"])
+            patch = _with_partition(patch, first, _undone(self.context.token))
+        else:
+            patch = Patch(patch.kind, [*patch.body, *self._release(raw)])
         return Found(progress_overdue(raw), patch)
 
     def _meddled(self, raw: Raw) -> Outcome:
@@ -340,18 +377,36 @@ def _undone(token: str) -> str:
     return f"taken back by {token}"
 
 
+def _midway(token: str) -> str:
+    return f"midway by {token}"
+
+
+def _noted(raw: Raw, intent: _Intent) -> str:
+    if "canary" not in intent or objects.uid_of(raw) != intent["uid"]:
+        return ""
+    return objects.annotations_of(raw).get(patches.STAGE, "")
+
+
 def _updated(raw: Raw) -> int:
     return objects.number(objects.part(raw, "status"), "updatedReplicas")
 
 
-def _with_partition(patch: Patch, first: int) -> Patch:
+def _surging(intent: _Intent) -> dict[str, Any]:
+    """The strategy by which the first part comes, and no pod goes before one of it is there."""
+    rolling = {"maxSurge": int(intent["canary"]), "maxUnavailable": 0}
+    return {"type": "RollingUpdate", "rollingUpdate": rolling}
+
+
+def _with_partition(patch: Patch, first: int, note: str) -> Patch:
     assert isinstance(patch.body, dict)  # noqa: S101 - a StatefulSet's patch is a merge
-    spec = dict(patch.body.get("spec") or {})
+    spec, metadata = dict(patch.body.get("spec") or {}), dict(patch.body["metadata"])
     strategy = {"type": "RollingUpdate", "rollingUpdate": {"partition": first}}
-    return Patch(patch.kind, {**patch.body, "spec": {**spec, "updateStrategy": strategy}})
+    metadata["annotations"] = {**metadata["annotations"], patches.STAGE: note}
+    body = {**patch.body, "metadata": metadata, "spec": {**spec, "updateStrategy": strategy}}
+    return Patch(patch.kind, body)
 
 
-def _op(op: Literal["add", "remove"], path: str, value: object = None) -> dict[str, Any]:
+def _op(op: Literal["add", "remove", "test"], path: str, value: object = None) -> dict[str, Any]:
     return {"op": op, "path": path, **({} if op == "remove" else {"value": value})}
 
 

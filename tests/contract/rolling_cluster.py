@@ -1,8 +1,8 @@
 """One workload whose controller takes its time, a step whenever somebody waits.
 
 It stands in the place of the client of a cluster, so that a test can stop time between any two
-steps of a rollout. A Deployment surges by one pod and is never below its size; a StatefulSet
-replaces one pod after the other, from the last ordinal down to its partition.
+steps of a rollout. A Deployment surges as its strategy says; a StatefulSet replaces one pod after
+the other, from the last ordinal down to its partition.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from recovery_actions.kubernetes.waiting import PollPace
 Raw = dict[str, Any]
 NUMBER = "deployment.kubernetes.io/revision"
 UID = "uid-1"
+USUAL = {"maxSurge": 2, "maxUnavailable": 2}
+"""Half of four pods may be missing, and half may be there besides."""
 
 
 def _template(image: str) -> Raw:
@@ -39,6 +41,7 @@ class RollingCluster:
         self.after: Callable[[str], None] = lambda method: None
         self.tick: Callable[[], None] = lambda: None
         self.revisions: list[Raw] = []
+        usual = {"strategy": {"type": "RollingUpdate", "rollingUpdate": dict(USUAL)}}
         rolling = {"updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}}}
         self.raw: Raw = {
             "metadata": {"name": "checkout", "uid": UID, "generation": 1, "annotations": {}},
@@ -46,7 +49,7 @@ class RollingCluster:
                 "replicas": replicas,
                 "selector": {"matchLabels": {"app": "checkout"}},
                 "template": _template("app:1"),
-                **({} if kind == "deployment" else rolling),
+                **(usual if kind == "deployment" else rolling),
             },
             "status": {},
         }
@@ -183,17 +186,8 @@ class RollingCluster:
     def _deployment(self) -> None:
         wanted = self.raw["spec"]["replicas"]
         new = self._newest if self.paused else self._revision()
-        ready = sum(available for _, available in self.pods)
         if not self.paused:
-            if len(self.pods) > wanted and ready > wanted:
-                self.pods.remove(next(pod for pod in self.pods if pod[0] != new))
-            elif self.live(new) < wanted and len(self.pods) <= wanted:
-                self.pods.append((new, False))
-            elif self.live(new) == wanted and len(self.pods) > wanted and ready >= wanted:
-                self.pods.remove(next(pod for pod in self.pods if pod[0] != new))
-            unready = [pod for pod in self.pods if pod[0] != new and not pod[1]]
-            if unready and len(self.pods) > wanted:
-                self.pods.remove(unready[0])
+            self._roll(new, wanted)
             self.raw["metadata"]["annotations"][NUMBER] = str(
                 max(map(self._number, self.revisions))
             )
@@ -203,6 +197,20 @@ class RollingCluster:
             "updatedReplicas": self.live(new),
             "availableReplicas": sum(available for _, available in self.pods),
         }
+
+    def _roll(self, new: str, wanted: int) -> None:
+        """As many pods more as may surge, then as few as may be unavailable: within one step, for
+        a controller waits for none of its own doing."""
+        rolling = self.raw["spec"]["strategy"]["rollingUpdate"]
+        surge, missing = rolling["maxSurge"], rolling["maxUnavailable"]
+        for _ in range(2):
+            more = min(wanted + surge - len(self.pods), wanted - self.live(new))
+            self.pods += [(new, False)] * more
+            old = sorted((pod for pod in self.pods if pod[0] != new), key=lambda pod: pod[1])
+            for pod in old:
+                ready = sum(available for _, available in self.pods)
+                if not pod[1] or ready - 1 >= wanted - missing:
+                    self.pods.remove(pod)
 
     def _statefulset(self) -> None:
         new = self._revision()

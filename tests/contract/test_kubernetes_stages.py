@@ -18,7 +18,7 @@ from recovery_actions.kubernetes import patches
 from recovery_actions.kubernetes.names import WorkloadKind
 from recovery_actions.kubernetes_rollback import KubernetesRollback
 from recovery_actions.workshop import Workshop
-from tests.contract.rolling_cluster import RollingCluster
+from tests.contract.rolling_cluster import USUAL, RollingCluster
 
 GO_ON = StageRuling(True, "v1 alone is well")
 STOP = StageRuling(False, "v1 alone is as bad")
@@ -81,7 +81,8 @@ class Scene:
     def held(self) -> bool:
         """Whether it stands midway: no more pods go back."""
         if self.kind == "deployment":
-            return self.cluster.paused
+            changed = self.cluster.raw["spec"]["strategy"]["rollingUpdate"] != USUAL
+            return self.cluster.paused or changed
         return self.cluster.partition > 0
 
 
@@ -218,6 +219,40 @@ async def test_somebody_deploys_while_it_is_ruled_on(scene: Scene) -> None:
     assert (outcome.result, outcome.reason) == ("failed", "reverted")
     assert "app:3" in outcome.detail
     assert scene.cluster.image == "app:3"
+    assert not scene.held, "a mend by people must not stand still because of us"
+
+
+async def test_somebody_deploys_while_the_daemon_is_dead(scene: Scene) -> None:
+    ready = await scene.ready()
+
+    def die() -> None:
+        scene.cluster.deploy("app:3", wait=False)
+        raise Killed
+
+    scene.rulings.look = die
+    with pytest.raises(Killed):
+        await scene.run(ready.intent)
+    assert scene.held
+    assert await scene.check(ready.intent) == "half_done"
+    outcome = await scene.run(ready.intent)
+    assert (outcome.result, outcome.reason) == ("refused", "changed_meanwhile")
+    assert not scene.held
+    assert scene.cluster.image == "app:3"
+    assert await scene.check(ready.intent) == "unknown"
+
+
+async def test_what_can_neither_go_on_nor_back_is_said(scene: Scene) -> None:
+    scene.rulings.ruling = STOP
+    ready = await scene.ready()
+
+    def lose() -> None:
+        gone = [one for one in scene.cluster.revisions if one["metadata"]["name"] == scene.second]
+        scene.cluster.revisions.remove(gone[0])
+
+    scene.rulings.look = lose
+    outcome = await scene.run(ready.intent)
+    assert (outcome.result, outcome.reason) == ("failed", "revision_missing")
+    assert "it stands midway" in outcome.detail
 
 
 async def test_a_person_who_lets_it_go_on_is_not_stopped(tmp_path: Path) -> None:
