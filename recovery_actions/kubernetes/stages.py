@@ -254,12 +254,13 @@ class CanaryRollback:
         return objects.number(objects.part(found, "status"), "availableReplicas")
 
     async def _part(self) -> PartDone:
-        raw = await self._read()
-        count = _updated(raw) if raw is not None else int(self.intent["canary"])
-        pods = int(self.intent["pods"])
-        verb = "is" if count == 1 else "are"
-        text = f"{count} of {pods} pods {verb} back at {self.intent['to']}"
-        return PartDone(text, max(count, 1) / pods, self.intent["to"])
+        """How much of it is back; a share of 1 if nothing else is left to go back."""
+        raw = await self._read() or {}
+        back, pods = _updated(raw) or int(self.intent["canary"]), int(self.intent["pods"])
+        serving = objects.number(objects.part(raw, "status"), "replicas")
+        text = f"{back} of {pods} pods {'is' if back == 1 else 'are'} back at {self.intent['to']}"
+        share = 1.0 if back >= pods else back / max(pods, serving)
+        return PartDone(text, share, self.intent["to"])
 
     async def _read(self) -> dict[str, Any] | None:
         try:
