@@ -11,6 +11,7 @@ import pytest
 
 from daemon.core.ports.actions import ActionContext, PartDone
 from daemon.core.recovery.commands import ContinueStep, StopStep
+from daemon.core.reporting.now_and_next import doing, plan_lines
 from daemon.core.response.command import NotPossible
 from daemon.core.values.outcome import Outcome
 from tests.commanding import situated
@@ -169,7 +170,12 @@ async def test_the_commander_decides_and_is_not_waited_for(
         await daemon.acknowledges("ada")
         with pytest.raises(NotPossible, match="only the Commander"):
             await rules(daemon, command, "bo")
-        assert (await daemon.incident()).steps[1].at_stage
+        incident = await daemon.incident()
+        assert incident.steps[1].at_stage
+        assert doing(incident) == "step 1 waits midway for the metrics: 1 of 4 pods is back at v1"
+        line = plan_lines(incident, stage.rules[0], (), stage._approvals(), incident.opened_at)[0]
+        assert (line.state, line.allowed) == ("waits midway", ("continue", "stop"))
+        assert "or by the Commander's word" in line.why
         await rules(daemon, command, "ada")
         await daemon.at(195)
         incident = await daemon.incident()
