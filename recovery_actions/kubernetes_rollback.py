@@ -26,9 +26,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from daemon.core.ports.actions import ActionContext, Landed, Ready, Refused
 from daemon.core.values.outcome import Outcome, Permanent
-from recovery_actions.kubernetes import guards, objects, patches, stages
+from recovery_actions.kubernetes import canary, guards, objects, patches, stages
 from recovery_actions.kubernetes.applying import Found, apply_patch
 from recovery_actions.kubernetes.blocked import Unblocker
+from recovery_actions.kubernetes.canary import CanaryShare
 from recovery_actions.kubernetes.errors import Forbidden, Missing, VersionConflict
 from recovery_actions.kubernetes.names import WorkloadParams
 from recovery_actions.kubernetes.objects import Raw
@@ -41,7 +42,6 @@ from recovery_actions.kubernetes.revisions import (
     workload_history,
 )
 from recovery_actions.kubernetes.rollout import progress_overdue, rollout_status
-from recovery_actions.kubernetes.stages import CanaryShare
 from recovery_actions.kubernetes.waiting import HoldTime, Rollout, RolloutLimit
 from recovery_actions.kubernetes.workload_action import WorkloadAction, refused_by_cluster
 from recovery_actions.reasons import NotReady, ending
@@ -100,7 +100,7 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
             if isinstance(to, Refused):
                 return to
             share = params.canary if context.stages is not None else None
-            parts = stages.canary_intent(state, share)
+            parts = canary.canary_intent(state, share)
             if isinstance(parts, Refused):
                 return parts
             return await self._tried(context, state, live, to, parts)
@@ -114,9 +114,9 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
         `unreachable`, `progress_deadline_exceeded`, `rollout_timeout`, `reverted`, `paused` or
         `stage_stopped`; `unknown` with `unreachable` or `rollout_unknown`.
         """
-        canary = self._canary(params, intent, context)
-        if canary is not None and await canary.was_undone():
-            return await canary.undo("as was ruled before a restart")
+        parts = self._in_parts(params, intent, context)
+        if parts is not None and await parts.was_undone():
+            return await parts.undo("as was ruled before a restart")
         applied = await apply_patch(
             self._client,
             params.workload,
@@ -127,7 +127,7 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
         if isinstance(applied, Outcome):
             return applied
         await context.progress(f"{intent['to']} is asked for")
-        if canary is not None and (stopped := await canary.stand(applied)):
+        if parts is not None and (stopped := await parts.stand(applied)):
             return stopped
         rollout = self._rollout(params, intent, context)
         rollout.stale = applied
@@ -145,7 +145,7 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
             state = await read_state(self._client, params.workload)
         except Missing:
             return "unknown"
-        begun = (stages.is_midway, stages.is_undone)
+        begun = (canary.is_midway, canary.is_undone)
         if any(true(state.raw, intent, context.token) for true in begun):
             return "half_done"  # it is still to be let go, or to be said how it ended
         if _is_ours(state.raw, intent, context.token):
@@ -167,7 +167,7 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
             help_out=Unblocker(self._client, params.workload, intent["from"]).help_out,
         )
 
-    def _canary(
+    def _in_parts(
         self, params: KubernetesRollbackParams, intent: Mapping[str, str], context: ActionContext
     ) -> stages.CanaryRollback | None:
         """What brings the first part back by itself; None if all goes back at once."""
@@ -192,7 +192,7 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
         """The dry run: admission, quotas and rights speak before anything changes."""
         for _ in range(_TRIES):
             whole = _patch(state, live.item, to, context)
-            patch = stages.in_parts(whole, state.raw, parts, context.token)
+            patch = canary.in_parts(whole, state.raw, parts, context.token)
             try:
                 would_be = await self._client.patch(
                     state.workload.resource, patch.kind, patch.body, dry_run=True
@@ -215,7 +215,7 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
                 **parts,
             }
             text = f"roll {state.workload.title} back from {live.title} to {to.title}"
-            text += stages.canary_text(parts)
+            text += canary.canary_text(parts)
             if guards.of_helm(state.raw):
                 text += "; Helm installed it: helm_rollback would take back its whole release"
             return Ready(text, intent)
@@ -239,7 +239,7 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
         if obstacle := _obstacle(state) or guards.declared_migration(state, live, to):
             return obstacle
         whole = _patch(state, intent["from"], to, context)
-        patch = stages.in_parts(whole, state.raw, intent, context.token)
+        patch = canary.in_parts(whole, state.raw, intent, context.token)
         return Found(progress_overdue(state.raw), patch)
 
 

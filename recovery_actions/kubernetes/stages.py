@@ -18,31 +18,33 @@ it is, for a successor and for whoever finds it without us. What that makes of i
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated, Any, Literal
-
-from pydantic import Field
+from typing import Any
 
 from daemon.core.ports.actions import ActionContext, PartDone, Refused, StageRuling, Stages
 from daemon.core.values.outcome import Outcome, Permanent, Result, Temporary
-from daemon.core.values.units import Share
 from recovery_actions.kubernetes import objects, patches
 from recovery_actions.kubernetes.applying import Found, apply_patch
 from recovery_actions.kubernetes.blocked import Unblocker
+from recovery_actions.kubernetes.canary import (
+    is_midway,
+    is_undone,
+    operation,
+    stage_note,
+    surging,
+    taken_back_note,
+    with_partition,
+)
 from recovery_actions.kubernetes.client import JSON_PATCH
 from recovery_actions.kubernetes.names import APPS, Resource
 from recovery_actions.kubernetes.objects import Raw
 from recovery_actions.kubernetes.patches import Patch
 from recovery_actions.kubernetes.revisions import WorkloadState, observed_changes, read_state
-from recovery_actions.kubernetes.rollout import partition, progress_overdue, wanted_replicas
+from recovery_actions.kubernetes.rollout import progress_overdue
 from recovery_actions.kubernetes.waiting import Rollout, RolloutEnd
 from recovery_actions.reasons import NotReady, ending
-
-CanaryShare = Annotated[Share, Field(gt=0, lt=1)]
-"""The part of the pods that goes back first."""
 
 _LET_GO = "goes on"
 _BACK_WITHIN = timedelta(minutes=2)
@@ -55,55 +57,6 @@ _PART_BY = 0.3
 for the ruling, and the rest for going on or for taking it back."""
 
 _Intent = Mapping[str, str]
-
-
-def canary_intent(state: WorkloadState, share: float | None) -> dict[str, str] | Refused:
-    """What the intent has to say of the first part: how many pods of how many, and from where on a
-    StatefulSet's pods were updated before. Empty if all go back at once."""
-    if share is None:
-        return {}
-    workload = state.workload
-    strategy = objects.part(state.raw, "spec", "strategy").get("type")
-    if workload.kind == "daemonset" or strategy == "Recreate":
-        how = "a DaemonSet cannot stop midway" if workload.kind == "daemonset" else "Recreate"
-        text = f"{workload.title} cannot go back in parts ({how}); leave out `canary`"
-        return NotReady("not_in_parts", text)
-    aside = partition(state.raw) if workload.kind == "statefulset" else 0
-    pods = max(wanted_replicas(state.raw) - aside, 0)
-    first = math.ceil(pods * share)
-    if first >= pods:
-        return {}  # so few pods have no part
-    before = json.dumps(objects.part(state.raw, "spec").get("strategy"), sort_keys=True)
-    return {"canary": str(first), "pods": str(pods), "partition": str(aside), "strategy": before}
-
-
-def in_parts(patch: Patch, raw: Raw, intent: _Intent, token: str) -> Patch:
-    """The rollback's patch, so that its first part alone goes back."""
-    if "canary" not in intent:
-        return patch
-    if isinstance(patch.body, dict):
-        first = wanted_replicas(raw) - int(intent["canary"])
-        return _with_partition(patch, first, _midway(token))
-    surge = [_op("add", "/spec/strategy", _surging(intent)), _note(_midway(token))]
-    return Patch(patch.kind, [*patch.body, *surge])
-
-
-def canary_text(intent: _Intent) -> str:
-    """What of it is done first, for the summary; empty if all is done at once."""
-    if "canary" not in intent:
-        return ""
-    return f"; first {intent['canary']} of {intent['pods']} pods, the rest once it shows to help"
-
-
-def is_undone(raw: Raw, intent: _Intent, token: str) -> bool:
-    """Whether this step has taken its own rollback back."""
-    return _noted(raw, intent) == _undone(token)
-
-
-def is_midway(raw: Raw, intent: _Intent, token: str) -> bool:
-    """Whether this step has kept the rest of it from going on, and not let it go since; whoever's
-    template it has by now."""
-    return _noted(raw, intent) == _midway(token)
 
 
 @dataclass
@@ -308,7 +261,7 @@ class CanaryRollback:
             return self._meddled(raw)
         if objects.part(raw, "spec").get("paused") is True:
             return Found(progress_overdue(raw))
-        body = [*patches.unchanged(raw), _op("add", "/spec/paused", True)]
+        body = [*patches.unchanged(raw), operation("add", "/spec/paused", True)]
         return Found(progress_overdue(raw), Patch(JSON_PATCH, body))
 
     async def _look_go_on(self) -> Found | Outcome:
@@ -319,25 +272,25 @@ class CanaryRollback:
 
     async def _look_let_go(self) -> Found:
         raw = await self.client.get(self.workload.resource)
-        return self._released(raw, [_op("test", "/metadata/uid", self.intent["uid"])])
+        return self._released(raw, [operation("test", "/metadata/uid", self.intent["uid"])])
 
     def _released(self, raw: Raw, tests: list[dict[str, Any]]) -> Found:
         """What takes away the hold, if it is still ours."""
         late = progress_overdue(raw)
         if not is_midway(raw, self.intent, self.context.token):
             return Found(late)
-        return Found(late, Patch(JSON_PATCH, [*tests, *self._release(raw), _note(_LET_GO)]))
+        return Found(late, Patch(JSON_PATCH, [*tests, *self._release(raw), stage_note(_LET_GO)]))
 
     def _release(self, raw: Raw) -> list[dict[str, Any]]:
         if self.workload.kind == "statefulset":
             where = "/spec/updateStrategy/rollingUpdate/partition"
-            return [_op("add", where, int(self.intent["partition"]))]
+            return [operation("add", where, int(self.intent["partition"]))]
         body = []
         spec, before = objects.part(raw, "spec"), json.loads(self.intent["strategy"])
-        if spec.get("strategy") == _surging(self.intent):
-            body.append(_op("remove" if before is None else "add", "/spec/strategy", before))
+        if spec.get("strategy") == surging(self.intent):
+            body.append(operation("remove" if before is None else "add", "/spec/strategy", before))
         if spec.get("paused") is True:
-            body.append(_op("remove", "/spec/paused"))
+            body.append(operation("remove", "/spec/paused"))
         return body
 
     async def _look_undo(self) -> Found | Refused | Outcome:
@@ -357,12 +310,12 @@ class CanaryRollback:
             patches.ROLLED_BACK_FROM: self.intent["to"],
             patches.ROLLED_BACK_TO: former.item,
             patches.CHANGE_CAUSE: f"stopgap took back its rollback to {self.intent['to']}",
-            patches.STAGE: _undone(self.context.token),
+            patches.STAGE: taken_back_note(self.context.token),
         }
         patch = patches.rollback_patch(state, former, notes)
         if isinstance(patch.body, dict):
             first = int(self.intent["partition"])
-            patch = _with_partition(patch, first, _undone(self.context.token))
+            patch = with_partition(patch, first, taken_back_note(self.context.token))
         else:
             patch = Patch(patch.kind, [*patch.body, *self._release(raw)])
         return Found(progress_overdue(raw), patch)
@@ -373,46 +326,8 @@ class CanaryRollback:
         return ending(result="failed", reason="reverted", detail=text, facts=_facts(self.intent))
 
 
-def _undone(token: str) -> str:
-    """The note of a rollback that its own step has taken back; an older one says nothing."""
-    return f"taken back by {token}"
-
-
-def _midway(token: str) -> str:
-    return f"midway by {token}"
-
-
-def _noted(raw: Raw, intent: _Intent) -> str:
-    if "canary" not in intent or objects.uid_of(raw) != intent["uid"]:
-        return ""
-    return objects.annotations_of(raw).get(patches.STAGE, "")
-
-
 def _updated(raw: Raw) -> int:
     return objects.number(objects.part(raw, "status"), "updatedReplicas")
-
-
-def _surging(intent: _Intent) -> dict[str, Any]:
-    """The strategy by which the first part comes, and no pod goes before one of it is there."""
-    rolling = {"maxSurge": int(intent["canary"]), "maxUnavailable": 0}
-    return {"type": "RollingUpdate", "rollingUpdate": rolling}
-
-
-def _with_partition(patch: Patch, first: int, note: str) -> Patch:
-    assert isinstance(patch.body, dict)  # noqa: S101 - a StatefulSet's patch is a merge
-    spec, metadata = dict(patch.body.get("spec") or {}), dict(patch.body["metadata"])
-    strategy = {"type": "RollingUpdate", "rollingUpdate": {"partition": first}}
-    metadata["annotations"] = {**metadata["annotations"], patches.STAGE: note}
-    body = {**patch.body, "metadata": metadata, "spec": {**spec, "updateStrategy": strategy}}
-    return Patch(patch.kind, body)
-
-
-def _op(op: Literal["add", "remove", "test"], path: str, value: object = None) -> dict[str, Any]:
-    return {"op": op, "path": path, **({} if op == "remove" else {"value": value})}
-
-
-def _note(text: str) -> dict[str, Any]:
-    return _op("add", f"/metadata/annotations/{patches.STAGE.replace('/', '~1')}", text)
 
 
 def _facts(intent: _Intent) -> dict[str, str]:
