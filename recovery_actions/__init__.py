@@ -16,6 +16,7 @@ since values may come from an alert's labels; never use a shell; refuse with an 
 and a sentence for somebody at 3 a.m.; re-check at the moment of acting; make a second run harmless.
 A subclass of `recovery_actions.contract.ActionContract` tests all this, in another package as in
 this one. An action with a method `show` has what it tells put into the evidence before it is run.
+One that can stop midway asks `context.stages` whether it goes on: the metrics or the Commander say.
 
 An action of this package gets its line in `_BUILT_IN`. Another package names a callable
 `(workshop) -> Action` in its own pyproject.toml, and is found once it is installed:

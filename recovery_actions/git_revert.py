@@ -76,8 +76,8 @@ class GitRevert:
 
     name = "git_revert"
     risk = (
-        "can be undone by reverting the revert; unless `direct`, nothing is live before somebody "
-        "merges it; all that those commits changed in `paths` goes back"
+        "can be undone by reverting the revert; all that those commits changed in `paths` goes "
+        "back, once it is merged"
     )
     Params: type[BaseModel] = GitRevertParams
 

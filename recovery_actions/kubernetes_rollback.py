@@ -35,9 +35,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from daemon.core.ports.actions import ActionContext, Landed, Ready, Refused
 from daemon.core.values.outcome import Outcome, Permanent
-from recovery_actions.kubernetes import guards, objects, patches
+from recovery_actions.kubernetes import canary, guards, objects, patches, stages
 from recovery_actions.kubernetes.applying import Found, apply_patch
 from recovery_actions.kubernetes.blocked import Unblocker
+from recovery_actions.kubernetes.canary import CanaryShare
 from recovery_actions.kubernetes.errors import Forbidden, Missing, VersionConflict
 from recovery_actions.kubernetes.names import WorkloadParams
 from recovery_actions.kubernetes.patches import Patch
@@ -54,6 +55,9 @@ from recovery_actions.kubernetes.waiting import HoldTime, Rollout, RolloutLimit
 from recovery_actions.kubernetes.workload_action import WorkloadAction, refused_by_cluster
 from recovery_actions.reasons import NotReady, ending
 
+_IN_TIME = 0.95
+"""The part of a step's time that a rollback in parts uses, so that it ends in its own words."""
+
 _TRIES = 5
 """How often a dry run is tried that met a conflict in which nothing of ours had changed."""
 
@@ -61,7 +65,10 @@ _TRIES = 5
 class KubernetesRollbackParams(WorkloadParams):
     """The workload. `to_revision` is a person's own choice instead of what was measured.
 
-    `rollout` is how long the rollout may take; `hold` how long to see whether it is undone.
+    `rollout` is how long the rollout may take; `hold` how long to see whether it is undone. With
+    `canary: 25%` so many pods go back first, the metrics are looked at as after a step, and the
+    rest follows once it shows that it helps; else the first ones are taken back. `within` of the
+    step then has to hold both parts of the rollout, and `verify: settle` and two windows between.
     """
 
     model_config = ConfigDict(
@@ -69,6 +76,7 @@ class KubernetesRollbackParams(WorkloadParams):
     )
 
     to_revision: int | None = Field(default=None, ge=1)
+    canary: CanaryShare | None = None
     rollout: RolloutLimit = timedelta(minutes=10)
     hold: HoldTime = timedelta(seconds=10)
 
@@ -89,7 +97,8 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
     ) -> Ready | Refused:
         """Refuses with `no_such_workload`, `forbidden`, `paused`, `on_delete`, `scaled_to_zero`,
         `managed_by_gitops`, `being_deleted`, `changed_meanwhile`, `no_history`, `no_healthy_item`,
-        `revision_missing`, `already_live`, `declared_migration` or `dry_run_failed`.
+        `revision_missing`, `already_live`, `declared_migration`, `not_in_parts` or
+        `dry_run_failed`.
         """
         try:
             state = await read_state(self._client, params.workload)
@@ -99,7 +108,11 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
             to = await _destination(params, context, state, live)
             if isinstance(to, Refused):
                 return to
-            return await self._tried(context, state, live, to)
+            share = params.canary if context.stages is not None else None
+            parts = canary.canary_intent(state, share)
+            if isinstance(parts, Refused):
+                return parts
+            return await self._tried(context, state, live, to, parts)
         except (Missing, Forbidden) as error:
             return refused_by_cluster(error, "the rollback")
 
@@ -107,10 +120,15 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
         self, params: KubernetesRollbackParams, intent: Mapping[str, str], context: ActionContext
     ) -> Outcome:
         """Patch, then wait. Refuses as preflight does. Fails with `patch_failed`,
-        `unreachable`, `progress_deadline_exceeded`, `rollout_timeout`, `reverted` or `paused`;
-        `unknown` with `unreachable` or `rollout_unknown`.
+        `unreachable`, `progress_deadline_exceeded`, `rollout_timeout`, `reverted`, `paused` or
+        `stage_stopped`; `unknown` with `unreachable` or `rollout_unknown`.
         """
         request = RollbackRequest(intent, context.token)
+        unblocker = Unblocker(self._client, params.workload, self._pace, intent["from"])
+        rollout = self._rollout(params, request, context, unblocker)
+        parts = self._in_parts(params, rollout, intent, context)
+        if parts is not None and await parts.was_undone():
+            return await parts.undo("as was ruled before a restart")
         applied = await apply_patch(
             self._client,
             params.workload,
@@ -122,22 +140,11 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
         if isinstance(applied, Outcome):
             return applied
         await context.progress(f"{intent['to']} is asked for")
+        unblocker.older = request.older
         notes = await request.hand_back(self._client, params.workload, self._pace)
-        unblocker = Unblocker(
-            self._client, params.workload, self._pace, intent["from"], request.older
-        )
-        rollout = Rollout(
-            client=self._client,
-            workload=params.workload,
-            ours=request.is_ours,
-            meddlers=request.meddlers,
-            report=context.progress,
-            limit=params.rollout,
-            hold=params.hold,
-            pace=self._pace,
-            stale=applied,
-            help_out=unblocker.help_out,
-        )
+        if parts is not None and (stopped := await parts.stand(applied)):
+            return stopped
+        rollout.stale = applied
         ended = await rollout.follow()
         text = f"{params.workload.title} was rolled back from {intent['from']} to {intent['to']}"
         if unblocker.deleted:
@@ -155,6 +162,9 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
             state = await read_state(self._client, params.workload)
         except Missing:
             return "unknown"
+        begun = (canary.is_midway, canary.is_undone)
+        if any(true(state.raw, intent, context.token) for true in begun):
+            return "half_done"  # it is still to be let go, or to be said how it ended
         request = RollbackRequest(intent, context.token, state.find(intent["to"]))
         if request.is_ours(state.raw):
             status = rollout_status(params.workload.kind, state.raw, intent.get("late", ""))
@@ -162,16 +172,55 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
             return "done" if ended else "half_done"
         return "not_done" if _as_before(state, intent) else "unknown"
 
+    def _rollout(
+        self,
+        params: KubernetesRollbackParams,
+        request: RollbackRequest,
+        context: ActionContext,
+        unblocker: Unblocker,
+    ) -> Rollout:
+        return Rollout(
+            client=self._client,
+            workload=params.workload,
+            ours=request.is_ours,
+            meddlers=request.meddlers,
+            report=context.progress,
+            limit=params.rollout,
+            hold=params.hold,
+            pace=self._pace,
+            help_out=unblocker.help_out,
+        )
+
+    def _in_parts(
+        self,
+        params: KubernetesRollbackParams,
+        rollout: Rollout,
+        intent: Mapping[str, str],
+        context: ActionContext,
+    ) -> stages.CanaryRollback | None:
+        """What brings the first part back by itself; None if all goes back at once."""
+        if "canary" not in intent or context.stages is None:
+            return None
+        return stages.CanaryRollback(
+            intent=intent,
+            context=context,
+            stages=context.stages,
+            rollout=rollout,
+            within=(context.within or 2 * params.rollout) * _IN_TIME,
+        )
+
     async def _tried(
         self,
         context: ActionContext,
         state: WorkloadState,
         live: WorkloadRevision,
         to: WorkloadRevision,
+        parts: Mapping[str, str],
     ) -> Ready | Refused:
         """The dry run: admission, quotas and rights speak before anything changes."""
         for _ in range(_TRIES):
-            patch = _patch(state, live.item, to, context)
+            whole = _patch(state, live.item, to, context)
+            patch = canary.in_parts(whole, state.raw, parts, context.token)
             try:
                 would_be = await self._client.patch(
                     state.workload.resource, patch.kind, patch.body, dry_run=True
@@ -191,8 +240,10 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
                 "uid": objects.uid_of(state.raw),
                 "template": objects.digest(objects.template_of(would_be)),
                 "late": progress_overdue(state.raw),
+                **parts,
             }
             text = f"roll {state.workload.title} back from {live.title} to {to.title}"
+            text += canary.canary_text(parts)
             if guards.of_helm(state.raw):
                 text += "; Helm installed it: helm_rollback would take back its whole release"
             return Ready(text, intent)
@@ -221,7 +272,9 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
         if obstacle := _obstacle(state) or guards.declared_migration(state, live, to):
             return obstacle
         request.before = state.raw
-        return Found(progress_overdue(state.raw), _patch(state, intent["from"], to, context))
+        whole = _patch(state, intent["from"], to, context)
+        patch = canary.in_parts(whole, state.raw, intent, context.token)
+        return Found(progress_overdue(state.raw), patch)
 
 
 def _obstacle(state: WorkloadState) -> Refused | None:

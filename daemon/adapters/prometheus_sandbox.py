@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -46,28 +48,23 @@ class PrometheusSandbox:
         (home / "samples.txt").write_text(openmetrics, encoding="utf-8")
         (home / "prometheus.yml").write_text("", encoding="utf-8")
         data = home / "data"
-        made = subprocess.run(  # noqa: S603 - a fixed program, no shell
-            [self._promtool, "tsdb", "create-blocks-from", "openmetrics", "samples.txt", str(data)],
-            cwd=home,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if made.returncode:
-            raise Permanent(f"promtool does not take the raw series: {made.stderr.strip()[:500]}")
+        blocks = ["tsdb", "create-blocks-from", "openmetrics", "samples.txt", str(data)]
+        self._process = _started([self._promtool, *blocks], home, home / "promtool.log")
+        try:
+            status = self._process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            raise Permanent(f"{self._promtool} took more than {_PATIENCE:g} s") from None
+        if status:
+            said = (home / "promtool.log").read_text(encoding="utf-8", errors="replace")
+            raise Permanent(f"promtool does not take the raw series: {said.strip()[:500]}")
         port = _free_port()
-        with (home / "log").open("wb") as log:
-            self._process = subprocess.Popen(  # noqa: S603 - a fixed program, no shell
-                [
-                    self._prometheus,
-                    f"--config.file={home / 'prometheus.yml'}",
-                    f"--storage.tsdb.path={data}",
-                    f"--storage.tsdb.retention.time={_FOREVER}",
-                    f"--web.listen-address=127.0.0.1:{port}",
-                ],
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
+        options = [
+            f"--config.file={home / 'prometheus.yml'}",
+            f"--storage.tsdb.path={data}",
+            f"--storage.tsdb.retention.time={_FOREVER}",
+            f"--web.listen-address=127.0.0.1:{port}",
+        ]
+        self._process = _started([self._prometheus, *options], home, home / "log")
         url = f"http://127.0.0.1:{port}"
         self._await_ready(url, home / "log")
         return url
@@ -75,7 +72,9 @@ class PrometheusSandbox:
     def close(self) -> None:
         """End it, and forget its samples."""
         if self._process is not None:
-            self._process.kill()  # it has nothing to save
+            # It has nothing to save. What is named may be a wrapper, so all that it started ends.
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
             self._process = None
         if self._folder is not None:
@@ -95,6 +94,19 @@ class PrometheusSandbox:
                 time.sleep(_POLL)
         last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
         raise Permanent(f"{self._prometheus} does not come up: {' '.join(last)[:500]}")
+
+
+def _started(argv: list[str], folder: Path, log: Path) -> subprocess.Popen[bytes]:
+    """Start a program in a process group of its own; what it writes goes to a file."""
+    with log.open("wb") as written:
+        return subprocess.Popen(  # noqa: S603 - a fixed program, no shell
+            argv,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=written,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
 
 
 def _program(name: str, variable: str) -> str:

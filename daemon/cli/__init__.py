@@ -42,7 +42,7 @@ _SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "Steer": {
         "pause": ("incidents", "stop the automation of one incident"),
         "resume": ("incidents", "let it go on"),
-        "step": ("plan", "approve, start, skip or veto a step"),
+        "step": ("plan", "approve, start, skip, veto, continue or stop a step"),
         "propose": ("plan", "add an alternative to a plan"),
         "freeze": ("plan", "let no recovery action start"),
         "thaw": ("plan", "lift a freeze"),

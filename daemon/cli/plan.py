@@ -34,7 +34,14 @@ from daemon.core.values.formats import printable
 
 EVERYWHERE = "global"
 """The scope of a freeze, as the API has it, of every team and service."""
-_DONE = {"approve": "approved", "start": "ordered", "skip": "skipped", "veto": "vetoed"}
+_DONE = {
+    "approve": "approved",
+    "start": "ordered",
+    "skip": "skipped",
+    "veto": "vetoed",
+    "continue": "goes on",
+    "stop": "stopped; what it did is taken back",
+}
 
 
 @click.command("step")
@@ -53,11 +60,12 @@ def step_command(
     token_file: Path | None,
     as_json: bool,
 ) -> None:
-    """Approve, start, skip or veto a recovery step.
+    """Approve, start, skip, veto, continue or stop a recovery step.
 
     The Commander approves it for its turn, starts it now against order and conditions, or skips
-    it; anybody may veto. A reason is kept with a skip. What is started now and held up, by a freeze
-    or another incident on the same target, counts for 20 s; then you are asked again.
+    it; anybody may veto. One that waits midway (`canary:`) the Commander continues, or stops: then
+    it takes back what it did. A reason is kept with a skip. What is started now and held up, by a
+    freeze or another incident on the same target, counts for 20 s; then you are asked again.
 
     Example: stopgap step 1123-1403-x7qf 2 approve
     """

@@ -42,12 +42,14 @@ from daemon.core.incident.events import METRICS
 from daemon.core.incident.onset_facts import onset_facts
 from daemon.core.incident.state import Incident
 from daemon.core.measurement.query_result import Unmeasurable
+from daemon.core.ports.actions import PartDone
 from daemon.core.ports.metrics import MetricsServers
 from daemon.core.ports.notification import Links
 from daemon.core.recovery.concurrent import SLACK
 from daemon.core.recovery.growth import may_grow
 from daemon.core.recovery.guardrails import Freeze, Limits
 from daemon.core.recovery.maintenance import MaintenanceWindow, latest_in_force
+from daemon.core.recovery.stages import PartReading
 from daemon.core.rules.label_names import service_in
 from daemon.core.rules.rule import Rule
 from daemon.core.values.outcome import Permanent, Temporary
@@ -59,6 +61,7 @@ from daemon.measuring import evidence, queries, revision_health, verify
 from daemon.measuring.own_targets import own_targets
 from daemon.measuring.queries import Survey
 from daemon.measuring.record import record_samples
+from daemon.measuring.stages import read_part
 from daemon.measuring.turns import MeasuringQueue
 from daemon.measuring.upstream_alerts import upstream_alerting
 from daemon.notifying import endings, notifier
@@ -151,6 +154,7 @@ class Executor:
             closed=self._closed,
             look=self._look,
             judge_revisions=self._judge_revisions,
+            read_part=self._read_part,
             withdrawn=dependencies.withdrawn,
             tracer=dependencies.tracer,
         )
@@ -416,6 +420,12 @@ class Executor:
         """A turn to measure, of those of the rule's own server: others' do not wait for one that
         is slow or dead."""
         return self._turns[rule.prometheus or ""].turn(repeated=repeated)
+
+    async def _read_part(self, rule: Rule, incident: Incident, part: PartDone) -> PartReading:
+        problem, survey = incident.confirmed, self._survey(rule, incident)
+        if problem is None:
+            raise Temporary("nothing is confirmed that could be measured")
+        return await read_part(survey, rule, problem, part)
 
     def _survey(self, rule: Rule, incident: Incident) -> Survey:
         dependencies, now = self._dependencies, self._repository.clock()

@@ -19,9 +19,11 @@ from daemon.core.diagnosis.commands import (
 )
 from daemon.core.recovery.commands import (
     ApproveStep,
+    ContinueStep,
     ProposeStep,
     SkipStep,
     StartStepNow,
+    StopStep,
     VetoStep,
 )
 from daemon.core.response.call_answers import DeclineCall, SnoozeCall
@@ -72,6 +74,7 @@ class CommandSpec:
 
 
 _SITE: frozenset[Surface] = frozenset({"cli", "api", "page", "mcp"})
+_STEERED: frozenset[Surface] = frozenset({"cli", "api", "page"})
 _LINK: frozenset[Surface] = _SITE | {"link"}
 _CHAT: frozenset[Surface] = _LINK | {"slack"}
 _WEBHOOK: frozenset[Surface] = _SITE | {"webhook"}
@@ -88,6 +91,8 @@ COMMANDS: Mapping[str, CommandSpec] = {
     "start": CommandSpec(StartStepNow, "Ordered: it starts now, if nothing forbids it.", _SITE),
     "skip": CommandSpec(SkipStep, "Skipped; the next alternative is looked at.", _SITE),
     "veto": CommandSpec(VetoStep, "Vetoed: it will not run in this incident.", _SITE),
+    "continue": CommandSpec(ContinueStep, "It goes on to its end.", _STEERED),
+    "stop": CommandSpec(StopStep, "Stopped: what it did is taken back.", _STEERED),
     "propose": CommandSpec(ProposeStep, "Proposed; it runs once the Commander approves it.", _SITE),
     "role": CommandSpec(FillRole, "Taken, or asked for.", _SITE),
     "leave-role": CommandSpec(LeaveRole, "Given up.", _SITE),

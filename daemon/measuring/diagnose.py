@@ -124,7 +124,7 @@ def _window(survey: Survey, problem: Problem) -> timedelta | None:
 
 async def _contrast(survey: Survey, rule: Rule, window: timedelta) -> Contrast | None:
     comparing = rule.suspects.revisions
-    found = {} if comparing is None else await _counts(survey, comparing, window)
+    found = {} if comparing is None else await counts_by_label(survey, comparing, window)
     # One revision alone can be compared with nothing.
     return Contrast(counts=found) if len(found) > 1 else None
 
@@ -142,14 +142,14 @@ async def _siblings(
     usual = survey.spec.windows[0]
     before = replace(survey, now=onset - usual, query_log={})
     then, now = await asyncio.gather(
-        _counts(before, comparing, usual), _counts(survey, comparing, window)
+        counts_by_label(before, comparing, usual), counts_by_label(survey, comparing, window)
     )
     own = set(survey.labels.values())
     names = (then.keys() & now.keys()) - own
     return {name: Sibling(then=then[name], now=now[name]) for name in sorted(names)}
 
 
-async def _counts(survey: Survey, comparing: Comparing, window: timedelta) -> Counts:
+async def counts_by_label(survey: Survey, comparing: Comparing, window: timedelta) -> Counts:
     """(bad, total) by label; empty if either query has no answer to rely on."""
     try:
         bad, total = await asyncio.gather(

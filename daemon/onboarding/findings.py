@@ -27,6 +27,7 @@ CALM = frozenset(
     {
         *("no_healthy_item", "no_history", "at_bound", "not_rolling"),
         *("already_live", "already_scaled", "already_so", "already_aborted"),
+        *("already_reverted", "commit_unknown"),
     }
 )
 """Refusals of a preflight that are as it should be while nothing is broken."""
@@ -35,7 +36,9 @@ BROKEN = frozenset(
         *("forbidden", "not_configured", "command_not_allowed", "host_not_allowed"),
         *("no_such_cluster", "no_such_workload", "no_such_release", "no_such_application"),
         *("no_directory", "not_a_release_directory", "not_writable", "program_missing"),
-        *("secret_unreadable", "dry_run_failed"),
+        *("secret_unreadable", "dry_run_failed", "not_in_parts"),
+        *("repository_not_allowed", "direct_not_allowed", "other_repository"),
+        *("refused_by_git_host", "managed_by_applicationset"),
     }
 )
 """Refusals that no incident would lift."""

@@ -30,6 +30,7 @@ from daemon.core.rules.rule import Rule
 from daemon.core.values.outcome import Outcome, Permanent, Result, Temporary
 from daemon.core.values.units import format_duration
 from daemon.instrumentation import SpanAttributes
+from daemon.recovering.stages import JournaledStages
 from daemon.recovering.step_context import Findings, StepContext
 from daemon.repository import IncidentRepository
 
@@ -346,6 +347,9 @@ class Attempt:
             step=self.number,
             within=self.within,
             suspect=_suspect(incident, self.number),
+            stages=JournaledStages(
+                self.repository, self.step_context, self.rule, incident.id, self.number
+            ),
         )
 
 

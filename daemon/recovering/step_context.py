@@ -13,10 +13,11 @@ from daemon.core.changes.live_periods import Life
 from daemon.core.changes.suspects import HealthMark
 from daemon.core.incident.state import Incident
 from daemon.core.measurement.problem import RecoveryReading
-from daemon.core.ports.actions import Action
+from daemon.core.ports.actions import Action, PartDone
 from daemon.core.recovery.approvals import Approvals
 from daemon.core.recovery.guardrails import Freeze, Limits
 from daemon.core.recovery.plan import Outlook, scope_of, viewed_steps
+from daemon.core.recovery.stages import PartReading
 from daemon.core.rules.dependencies import RuleDependencies
 from daemon.core.rules.query_templates import UnsafeLabel, render_params
 from daemon.core.rules.rule import Rule, StepSpec
@@ -47,7 +48,8 @@ class StepContext:
     """What a step is carried out with.
 
     `closed`: the freeze that stands by the calendar for these scopes. `look` measures the
-    incident's problem anew; `judge_revisions` asks the metrics how items did while they were live.
+    incident's problem anew; `judge_revisions` asks the metrics how items did while they were live;
+    `read_part` measures a step that stopped midway.
     `withdrawn`: why the rule of that name has lost its autonomy; empty if it has not.
     """
 
@@ -59,6 +61,7 @@ class StepContext:
     closed: Callable[[Sequence[str], datetime], Freeze | None]
     look: Callable[[Rule, Incident], Awaitable[Findings]]
     judge_revisions: Callable[[Rule, Incident, Sequence[Life]], Awaitable[Mapping[str, HealthMark]]]
+    read_part: Callable[[Rule, Incident, PartDone], Awaitable[PartReading]]
     withdrawn: Callable[[str], str] = lambda _: ""
     tracer: Tracer = UNTRACED
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -74,7 +74,7 @@ class GitClient:
         method: str,
         path: str,
         *,
-        query: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | Sequence[tuple[str, str]] = (),
         body: Mapping[str, Any] | None = None,
     ) -> GitAnswer:
         """Send one request. Raises Temporary, also if nobody knows whether it arrived (then look),

@@ -126,7 +126,8 @@ class RevertRun:
             facts = self._facts()
             return ending(result="failed", reason="request_closed", detail=text, facts=facts)
         if not told and request.state == "open":
-            await self.context.progress(f"{self._stand()}; it goes live when somebody merges it")
+            text = f"{self._stand()}; it goes live when somebody merges it"
+            await self.context.progress(f"{text}, and ends here if somebody closes it")
         if self._merged is not None:
             await self.context.progress(self._merged.text)
         return None

@@ -78,7 +78,7 @@ class GitLabProject:
     async def contains(self, later: str, earlier: str) -> bool:
         """By the merge base of the two."""
         path = f"{self._path}/repository/merge_base"
-        query = {"refs[0]": later, "refs[1]": earlier}
+        query = [("refs[]", later), ("refs[]", earlier)]
         answer = await self._client.ask("GET", path, query=query)
         if answer.status in {400, 404}:  # no such commit, or nothing in common
             return False

@@ -33,6 +33,8 @@ INCIDENT = "stopgap.dev/incident"
 STEP = "stopgap.dev/step"
 ROLLED_BACK_FROM = "stopgap.dev/rolled-back-from"
 ROLLED_BACK_TO = "stopgap.dev/rolled-back-to"
+STAGE = "stopgap.dev/stage"
+"""The label that a rollback in parts writes upon the workload: how far it is."""
 CHANGE_CAUSE = "kubernetes.io/change-cause"
 RESTART = "stopgap.dev/restart"
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
@@ -78,7 +80,7 @@ def rollback_patch(state: WorkloadState, to: WorkloadRevision, notes: Mapping[st
         else [_op("test", "/metadata/labels", None), _op("add", "/metadata/labels", labels)]
     )
     body = [
-        *_tests(state.raw),
+        *unchanged(state.raw),
         *([] if before is None else [_op("test", "/metadata/annotations", before)]),
         _op("replace", "/spec/template", to.template),
         _op("add", "/metadata/annotations", {**retained, **back}),
@@ -122,7 +124,7 @@ def restart_patch(raw: Raw, notes: Mapping[str, str]) -> Patch:
         if isinstance(template.get("metadata"), Mapping)
         else _op("add", place, {"annotations": written})
     )
-    return Patch(JSON_PATCH, [*_tests(raw), op])
+    return Patch(JSON_PATCH, [*unchanged(raw), op])
 
 
 def scale_patch(raw: Raw, before: int, after: int) -> Patch:
@@ -136,7 +138,8 @@ def scale_patch(raw: Raw, before: int, after: int) -> Patch:
     return Patch(JSON_PATCH, body)
 
 
-def _tests(raw: Raw) -> list[dict[str, Any]]:
+def unchanged(raw: Raw) -> list[dict[str, Any]]:
+    """The operations that fail unless it is that very workload, with that very template."""
     return [
         _op("test", "/metadata/uid", objects.uid_of(raw)),
         _op("test", "/spec/template", objects.template_of(raw)),

@@ -45,11 +45,13 @@ class PollPace:
 
 @dataclass(frozen=True)
 class RolloutEnd:
-    """How a rollout ended: a word, and what is to be said after 'it was rolled back, '."""
+    """How a rollout ended: a word, and what is to be said after 'it was rolled back, '. `midway`:
+    it has not, but has come as far as was asked for."""
 
     result: Result
     reason: ActionReason | Literal[""]
     text: str
+    midway: bool = False
 
     def outcome(
         self, done: ActionReason, text: str, facts: dict[str, str], notes: Sequence[str] = ()
@@ -81,8 +83,11 @@ class Rollout:
     help_out: Callable[[Raw], Awaitable[str]] | None = None
     meddlers: Callable[[Raw], list[str]] | None = None
 
-    async def follow(self) -> RolloutEnd:
-        """Wait until it has ended, whichever way."""
+    async def follow(
+        self, until: Callable[[Raw], bool] | None = None, limit: timedelta | None = None
+    ) -> RolloutEnd:
+        """Wait until it has ended, whichever way; or is as far as `until` says, within `limit`."""
+        limit = limit or self.limit
         begin = self.pace.clock()
         finished: float | None = None
         finish = seen = hint = ""
@@ -116,11 +121,13 @@ class Rollout:
                     return RolloutEnd("failed", "progress_deadline_exceeded", printable(text))
                 if status.finished:
                     finished, finish = now, text
+                elif until is not None and until(raw):
+                    return RolloutEnd("done", "", text, midway=True)
             if finished is not None:
                 if now - finished >= self.hold.total_seconds():
                     return RolloutEnd("done", "", finish)
-            elif now - begin >= self.limit.total_seconds():
-                late = f"the rollout took more than {format_duration(self.limit)}: {text}"
+            elif now - begin >= limit.total_seconds():
+                late = f"the rollout took more than {format_duration(limit)}: {text}"
                 return RolloutEnd("failed", "rollout_timeout", late)
             # Why it does not go on is told at once.
             due = hint != known or now - reported_at >= _REPORT_EVERY

@@ -22,11 +22,14 @@ from recovery_actions.addresses import origin, why_not_reachable
 from recovery_actions.argo_rollouts_abort import ArgoRolloutsAbortParams
 from recovery_actions.argocd import Argo, ArgoCDPlace
 from recovery_actions.contract import HOSTILE
+from recovery_actions.git.github import GitHubRepository
+from recovery_actions.git.gitlab import GitLabProject
+from recovery_actions.git.params import GitRevertParams
 from recovery_actions.helm_rollback import HelmRollback, HelmRollbackParams
 from recovery_actions.http_params import HttpCallParams
 from recovery_actions.release_rollback import ReleaseRollback, ReleaseRollbackParams
 from recovery_actions.run_command import RunCommand, RunCommandParams
-from recovery_actions.workshop import ArgoCD, Workshop
+from recovery_actions.workshop import ArgoCD, GitHosting, Workshop
 
 HOST = "flags.example.org"
 CORPUS = [
@@ -186,6 +189,48 @@ async def test_a_label_in_argo_cd_names_one_application(value: str) -> None:
         assert order.raw_path == f"{read.raw_path}/rollback"
         assert set(read.query) <= {"project", "appNamespace"}
         assert argocd.ArgoCDPlace.model_validate(fields).target.startswith("argocd:")
+
+
+@corpus
+@given(values)
+@often
+async def test_a_label_in_a_revert_names_one_repository_branch_and_file(value: str) -> None:
+    asked: list[URL] = []
+
+    class Session:
+        def request(self, method: str, url: URL, **options: Any) -> Any:
+            asked.append(url)
+            raise Recorded
+
+    workshop = Workshop(Path(), git=GitHosting("gitlab", "https://git.org", "env:T"))
+    workshop.secret = lambda reference: "token"
+    workshop.session = Session  # type: ignore[method-assign, assignment]
+    for field in ("repository", "branch", "commit", "paths"):
+        given = [value] if field == "paths" else value
+        try:
+            params = GitRevertParams.model_validate({"repository": "acme/shop", field: given})
+        except ValidationError:
+            continue
+        gitlab = GitLabProject(workshop, params.repository)
+        github = GitHubRepository(workshop, params.repository)
+        path = params.paths[0] if params.paths else "x"
+        for asking in (
+            gitlab.branch(params.branch or "main"),
+            gitlab.commit(params.commit or "abcdef0"),
+            gitlab._file(path, "abcdef0"),
+            github.branch(params.branch or "main"),
+        ):
+            with pytest.raises(Recorded):
+                await asking
+        project = f"/api/v4/projects/{params.repository.replace('/', '%2F')}/repository/"
+        kinds = ("branches/", "commits/", "files/")
+        for url, kind in zip(asked[-4:-1], kinds, strict=True):
+            assert url.raw_path.startswith(project + kind)
+            assert "/" not in url.raw_path.removeprefix(project + kind), "one segment"
+            assert set(url.query) <= {"ref"}
+        assert asked[-1].raw_path.startswith(f"/repos/{params.repository}/branches/")
+        assert all((url.host, url.raw_fragment) == ("git.org", "") for url in asked)
+        assert not {".", ".."} & set(params.repository.split("/")) - {"acme"}
 
 
 @corpus

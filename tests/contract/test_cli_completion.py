@@ -87,7 +87,14 @@ async def test_what_the_daemon_knows_is_offered(rig: Rig) -> None:
     assert await offered(f"show {rig.id[:4]}") == [rig.id]
     assert await offered("ack zzz") == []
     assert "1" in await offered(f"step {rig.id} ")
-    assert await offered(f"step {rig.id} 1 ") == ["approve", "start", "skip", "veto"]
+    assert await offered(f"step {rig.id} 1 ") == [
+        "approve",
+        "start",
+        "skip",
+        "veto",
+        "continue",
+        "stop",
+    ]
     assert await offered(f"update {rig.id} send ") == ["room.1"]
     assert await offered(f"update {rig.id} draft ") == ["room"]
     assert await offered(f"answer {rig.id} ") == ["yes", "no", "communicator.1"]

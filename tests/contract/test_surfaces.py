@@ -81,6 +81,9 @@ ASKS_UPDATE = {"page": "update-room.1.ada", "asks": "send", "about": "room.1"}
 ASKS_ROLE = {"page": "again.ada", "asks": "answer", "about": "communicator.1"}
 FOLLOW_UP = does("follow-ups", BO, title="test it")
 PREPARING = happens(started())
+PREPARED = e.StepPrepared(step=1, summary="x", intent={})
+REACHED = e.StageReached(step=1, text="1 of 4 pods is back at v1", share=0.25, item="v1")
+MIDWAY = happens(started(), PREPARED, REACHED)
 PROPOSAL = {"action": "flag_off", "with": {"target": "shop"}, "within": "10m", "reason": "r"}
 WORDS = "in my\nown words"
 
@@ -150,6 +153,12 @@ CASES = [
     step("veto", MEASURED),
     step("veto", MEASURED, PREPARING),
     step("veto", MEASURED, refused="there is no step 7; the plan has 1, 2", number=7),
+    step("continue", MEASURED, ACK, MIDWAY),
+    step("continue", MEASURED, ACK, PREPARING, refused="running and waits at no stage"),
+    step("stop", MEASURED, ACK, MIDWAY),
+    step(
+        "stop", MEASURED, BO_ACK, MIDWAY, refused="only the Commander may stop a step; that is bo"
+    ),
     Case(
         "propose",
         (ACK,),
@@ -613,7 +622,7 @@ async def test_a_command_does_the_same_by_every_surface(case: Case) -> None:
 SKIPPED = e.StepSkipped(step=1, reason="no_suspect_change", text="x")
 UNFIT = e.StepSkipped(step=1, reason="not_allowed", text="x")
 ASKING = e.ApprovalRequested(step=1, reason="not_approved", text="x")
-PREPARED = e.StepPrepared(step=1, summary="x", intent={})
+RULED = e.StageRuled(step=1, go_on=True, reason="part_is_well", text="x")
 
 
 @pytest.mark.parametrize(
@@ -624,6 +633,8 @@ PREPARED = e.StepPrepared(step=1, summary="x", intent={})
         ((UNFIT,), ["start", "veto"]),
         ((started(),), ["veto"]),
         ((started(), PREPARED), []),
+        ((started(), PREPARED, REACHED), ["continue", "stop"]),
+        ((started(), PREPARED, REACHED, RULED), []),
         ((started(), PREPARED, finished()), []),
         ((started(), e.StepVetoed(step=1, person="bo")), []),
         ((e.StepVetoed(step=1, person="bo"),), []),
@@ -647,7 +658,7 @@ async def test_every_surface_offers_what_a_step_takes(
             assert lines == []
         else:
             assert [line.partition(f"{rig.id} 1 ")[2] for line in lines] == [one_of(expected)]
-        for name in ("approve", "start", "skip", "veto"):
+        for name in ("approve", "start", "skip", "veto", "continue", "stop"):
             before = rig.seq
             if name not in expected:
                 await rig.does(f"steps/1/{name}")

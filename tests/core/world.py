@@ -221,6 +221,12 @@ class World:
             self.happen(e.StepPrepared(step=step, summary="x", intent={"from": "a", "to": "b"}))
         elif state.intent is None:
             self.happen(finished(step, "refused", "paused"))
+        elif state.stage is None and self.chance.random() < 0.3:
+            self.happen(e.StageReached(step=step, text="1 of 4 pods is back", share=0.25))
+        elif state.at_stage and self.chance.random() < 0.7:
+            well = self.chance.random() < 0.5
+            reason = "part_is_well" if well else "no_sign_in_time"
+            self.happen(e.StageRuled(step=step, go_on=well, reason=reason, text="x"))
         else:
             result = self.chance.choice(["done", "done", "failed", "unknown", "refused"])
             outcome = Outcome.model_validate({"result": result, "reason": "so", "detail": "so"})

@@ -278,7 +278,7 @@ class GitLabHost(GitHostDouble):
         return _said(404, "404 Commit Not Found") if found is None else self._one(found)
 
     async def merge_base(self, request: web.Request) -> web.Response:
-        later, earlier = request.query["refs[0]"], request.query["refs[1]"]
+        later, earlier = request.query.getall("refs[]")
         for ref in (later, earlier):
             if self.repo.find(ref) is None:
                 return _said(400, f"Could not find ref: {ref}")

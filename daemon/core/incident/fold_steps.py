@@ -9,7 +9,7 @@ from daemon.core.incident import events as e
 from daemon.core.incident.dry_run import DryRun
 from daemon.core.incident.fold_lifecycle import with_reading
 from daemon.core.incident.reasons import VETOED, is_taken_back
-from daemon.core.incident.state import Incident, StepState
+from daemon.core.incident.state import Incident, StepStage, StepState
 from daemon.core.rules.rule import StepSpec
 from daemon.core.values.outcome import Outcome
 from daemon.core.values.replace import replace
@@ -62,10 +62,10 @@ def _apply(step: StepState, at: datetime, event: e.StepEvent) -> StepState:
             return _looked_at(step, at, event)
         case e.StepStarted():
             return _started(step, at, event)
-        case e.EvidenceTaken():
-            return replace(step, evidence=event)
-        case e.StepPrepared():
-            return replace(step, summary=event.summary, intent=event.intent)
+        case e.EvidenceTaken() | e.StepPrepared():
+            return _prepared(step, event)
+        case e.StageReached() | e.StageRuled():
+            return _staged(step, at, event)
         case e.StepFinished():
             return _finished(step, at, event.outcome)
         case e.StepVerified():
@@ -82,6 +82,21 @@ def _looked_at(step: StepState, at: datetime, event: e.StepObserved | e.StepRehe
     if isinstance(event, e.StepRehearsed):
         return replace(step, dry_run=DryRun(at, event))
     return replace(step, observed=event.reason, rehearsed=event.rehearsed, observation=event)
+
+
+def _prepared(step: StepState, event: e.EvidenceTaken | e.StepPrepared) -> StepState:
+    if isinstance(event, e.EvidenceTaken):
+        return replace(step, evidence=event)
+    return replace(step, summary=event.summary, intent=event.intent)
+
+
+def _staged(step: StepState, at: datetime, event: e.StageReached | e.StageRuled) -> StepState:
+    if isinstance(event, e.StageReached):
+        return replace(step, stage=StepStage(at, event))
+    # Of the metrics and a person, who was first has it: the action may have gone on by then.
+    if step.stage is None or step.stage.ruling is not None:
+        return step
+    return replace(step, stage=replace(step.stage, ruling=event))
 
 
 def _vetoed(step: StepState, event: e.StepVetoed) -> StepState:

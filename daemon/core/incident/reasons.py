@@ -117,6 +117,17 @@ RefusalReason = Literal[Hindrance, WithheldReason, AskReason, "awaiting_onset"]
 AutonomyLoss = Literal["act_made_it_worse", "act_was_undone", "often_overruled"]
 """Why a rule asks for each step, whatever its mode, until a person trusts it again."""
 
+StageReason = Literal[
+    "part_is_well",
+    "part_is_better",
+    "part_is_no_better",
+    "made_it_worse",
+    "no_sign_in_time",
+    "part_not_available",
+    "person",
+]
+"""Why a step that stopped midway goes on, or is taken back."""
+
 DiagnosisReason = Literal["plan_exhausted", "no_plan", "no_suitable_plan"]
 """Why people look for the cause."""
 

@@ -53,6 +53,15 @@ RECENT_READINGS = 50
 
 
 @dataclass(frozen=True)
+class StepStage:
+    """Where a step stopped midway, since when, and what was ruled then; None while it is open."""
+
+    since: datetime
+    reached: e.StageReached
+    ruling: e.StageRuled | None = None
+
+
+@dataclass(frozen=True)
 class StepState:
     """One alternative of the plan, as far as it has come.
 
@@ -62,7 +71,7 @@ class StepState:
     `ask_reason`: why people were last asked to approve it; `asking`: nobody has since, or what they
     gave does not count any more. `approvals`: how often people have approved it. `reopened`: it was
     passed over, and applies by what became known later. `dry_run`: the newest, made
-    while people are asked.
+    while people are asked. `stage`: where it stopped midway.
     """
 
     number: int
@@ -97,6 +106,7 @@ class StepState:
     started_at: datetime | None = None
     summary: str = ""
     intent: Mapping[str, str] | None = None
+    stage: StepStage | None = None
     finished_at: datetime | None = None
     outcome: Outcome | None = None
     readings: tuple[RecoveryReading, ...] = ()
@@ -110,6 +120,11 @@ class StepState:
         return self.ordered and not self.asking
 
     @property
+    def at_stage(self) -> bool:
+        """Whether it waits midway for the metrics, or for a person's word."""
+        return self.status == "running" and self.stage is not None and self.stage.ruling is None
+
+    @property
     def acted(self) -> bool:
         """Whether it may have changed the world, so that its effect must be measured."""
         return self.outcome is not None and self.outcome.result != "refused"
@@ -120,7 +135,8 @@ class StepState:
         if self.verdict:
             return self.verdict.replace("_", " ")
         if self.outcome is None:
-            return "being carried out" if self.status == "running" else self.status
+            going_on = "waiting midway for the metrics" if self.at_stage else "being carried out"
+            return going_on if self.status == "running" else self.status
         result = self.outcome.result
         return "done, its effect is being measured" if result == "done" else result
 

@@ -23,6 +23,35 @@ class Choose(Protocol):
 
 
 @dataclass(frozen=True)
+class PartDone:
+    """How far an action has come that stops midway: `share` of the whole (between 0 and 1) is at
+    `item` now. `text` completes a sentence: '1 of 4 pods is back at v1'."""
+
+    text: str
+    share: float
+    item: str = ""
+
+
+@dataclass(frozen=True)
+class StageRuling:
+    """Whether an action that stopped midway goes on, or takes back what it did, and why."""
+
+    go_on: bool
+    text: str
+
+
+class Stages(Protocol):
+    """Rules on an action that stops midway, by the metrics or by the Commander's word. What was
+    ruled stays so after a restart."""
+
+    async def ruled(self) -> StageRuling | None:
+        """What was ruled already, before a restart perhaps; None if nothing was."""
+
+    async def rule_on(self, part: PartDone, limit: timedelta) -> StageRuling:
+        """Wait for the ruling, at most `limit`: without a sign that it helps, it is to stop."""
+
+
+@dataclass(frozen=True)
 class ActionContext:
     """What an action may know and use.
 
@@ -30,7 +59,7 @@ class ActionContext:
     incident, `step` its number in the plan. `expected` is the item that must be live for the step
     to make sense; empty if any will do. `progress` writes to the timeline. `within` is how long the
     run may take in all, None if nobody says; `suspect` the change that is blamed, if it is one of
-    this target.
+    this target. `stages` rules on what stops midway; None where nobody measures.
     """
 
     token: str
@@ -42,6 +71,7 @@ class ActionContext:
     step: int = 0
     within: timedelta | None = None
     suspect: Change | None = None
+    stages: Stages | None = None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What people do to the recovery plan: approve, start, skip, veto, propose.
+"""What people do to the recovery plan: approve, start, skip, veto, continue, stop, propose.
 
 `ALLOWED` says which of them a step takes. The commands check it, and everything that shows a step
 to people reads it, so that nothing is offered that is refused, and nothing refused that is offered.
@@ -33,12 +33,12 @@ MOST_PROPOSED = 20
 USUAL_DEADLINE: timedelta = StepSpec.model_fields["within"].default
 """How long a proposed step may take if nothing else is said."""
 
-StepCommandName = Literal["approve", "start", "skip", "veto"]
+StepCommandName = Literal["approve", "start", "skip", "veto", "continue", "stop"]
 
 ALLOWED: Mapping[StepStatus, tuple[StepCommandName, ...]] = {
     "waiting": ("approve", "start", "skip", "veto"),
     "skipped": ("start", "skip", "veto"),
-    "running": ("veto",),
+    "running": ("veto", "continue", "stop"),
     "vetoed": (),
     "finished": (),
 }
@@ -49,6 +49,8 @@ _REFUSALS: Mapping[StepCommandName, str] = {
     "start": "to do it again, `propose` the same",
     "skip": "only a waiting step can be skipped",
     "veto": "a veto comes too late, but `pause` does not",
+    "continue": "only a step that waits midway can be continued",
+    "stop": "only a step that waits midway can be stopped",
 }
 
 
@@ -78,6 +80,8 @@ def _hindrance(incident: Incident, step: int, name: StepCommandName) -> str:
         return f"step {step} was vetoed by {state.vetoed_by} already"
     if name == "veto" and state.intent is not None:
         return f"step {step} is {state.status}; {_REFUSALS[name]}"
+    if name in {"continue", "stop"} and state.status == "running" and not state.at_stage:
+        return f"step {step} is running and waits at no stage; {_REFUSALS[name]}"
     return ""
 
 
@@ -193,6 +197,36 @@ class VetoStep(StepCommand):
 
     def _decided(self, incident: Incident, rule: Rule, person: str) -> tuple[e.Event, ...]:
         return (e.StepVetoed(step=self.step, person=person),)
+
+
+@dataclass(frozen=True)
+class _Ruling(StepCommand):
+    go_on: ClassVar[bool]
+
+    def _decided(self, incident: Incident, rule: Rule, person: str) -> tuple[e.Event, ...]:
+        text = f"{person} said so"
+        ruled = e.StageRuled(
+            step=self.step, go_on=self.go_on, reason="person", text=text, person=person
+        )
+        return (ruled,)
+
+
+@dataclass(frozen=True)
+class ContinueStep(_Ruling):
+    """Have a step that waits midway go on to its end; only the Commander may."""
+
+    name: ClassVar[StepCommandName] = "continue"
+    commander_only: ClassVar[str] = "continue a step"
+    go_on: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class StopStep(_Ruling):
+    """Have a step that waits midway take back what it did; only the Commander may."""
+
+    name: ClassVar[StepCommandName] = "stop"
+    commander_only: ClassVar[str] = "stop a step"
+    go_on: ClassVar[bool] = False
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ def rule_on(rule: Rule, problem: Problem, step: StepState, now: datetime) -> Rul
         if held >= rule.verify.hold:
             return Ruling(_credit(step), _text(rule.problem, problem, last, held), now)
         return Ruling(None, "", min(again, good + rule.verify.hold))
-    if _worse(rule, problem, step):
+    if worse_than_before(rule, problem, step):
         return Ruling("worse", _text(rule.problem, problem, last), now)
     # Unreadable gets one more hold time before a person is called; so does a slow start.
     patience = first + rule.verify.hold * (2 if last.state == "unreadable" else 1)
@@ -77,7 +77,7 @@ def rule_on(rule: Rule, problem: Problem, step: StepState, now: datetime) -> Rul
             "inconclusive", f"{last.reason}: recovery can be neither seen nor denied", now
         )
     # Had the trouble begun as early as can be, the windows before the step were fullest of it.
-    before = _before(rule, problem, step, problem.onset_bounds[0])
+    before = loss_before(rule, problem, step, problem.onset_bounds[0])
     improved = last.loss is not None and last.loss <= before * IMPROVED and before > 0
     return Ruling("partial" if improved else "unchanged", _text(rule.problem, problem, last), now)
 
@@ -111,7 +111,7 @@ def _healthy_since(
     return since
 
 
-def _before(rule: Rule, problem: Problem, step: StepState, began: datetime | None) -> float:
+def loss_before(rule: Rule, problem: Problem, step: StepState, began: datetime | None) -> float:
     """The loss before the step, as the shortest window shows it once it is full of the trouble.
 
     What was measured soon after the onset holds healthy time too; that it grows afterwards is
@@ -128,10 +128,10 @@ def _before(rule: Rule, problem: Problem, step: StepState, began: datetime | Non
     return max(min(1.0, loss / min(1.0, max(part, THINNEST))) for loss, part in parts)
 
 
-def _worse(rule: Rule, problem: Problem, step: StepState) -> bool:
+def worse_than_before(rule: Rule, problem: Problem, step: StepState) -> bool:
     """Two readings in a row, worse than before the step by the threshold that confirms."""
     latest = problem.onset and problem.onset + (problem.onset_within or timedelta(0))
-    before = _before(rule, problem, step, latest)
+    before = loss_before(rule, problem, step, latest)
     limit = rule.problem.confirm.loss(problem.baseline or 0.0)
     if problem.kind == "threshold":  # no rise is asked for: as much again as it was passed by
         limit = max(before, _LEAST_WORSE)

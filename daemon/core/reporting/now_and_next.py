@@ -67,6 +67,9 @@ def doing(incident: Incident) -> str:
         return organized
     if running is not None:
         started = f", since {clock_time(running.started_at)}" if running.started_at else ""
+        if running.at_stage and running.stage is not None:
+            where = printable(running.stage.reached.text)
+            return f"step {running.number} waits midway for the metrics: {where}"
         return f"step {running.number} is running: {_named(running)}{started}"
     if verifying is not None:
         return f"measuring whether step {verifying.number} helped: {_named(verifying)}"
@@ -287,6 +290,9 @@ def _standing(
     if state.verdict is not None:
         good = state.verdict == "recovered"
         return state.verdict.replace("_", " "), state.verdict_text, "good" if good else "bad"
+    if state.at_stage and state.stage is not None:
+        text = f"{state.stage.reached.text}; it goes on once the metrics show that it helps, or by "
+        return "waits midway", f"{text}the Commander's word", "runs"
     if state.status == "running":
         return "running", state.summary or f"under way ({state.authority})", "runs"
     if state.outcome is not None and state.status == "finished":

@@ -20,7 +20,7 @@ SENT = "Body"
 _TAGS = {
     "incidents": "Find and read incidents.",
     "people": "What people do in an incident: come and go, hold roles, decide, call for others.",
-    "plan": "Steer the recovery: approve, start, skip, veto and propose steps.",
+    "plan": "Steer the recovery: approve, start, skip, veto, continue, stop and propose steps.",
     "updates": "Keep people informed.",
     "learning": "Causes, follow-ups and figures.",
     "diagnosis": "What is known of the cause; findings of investigators.",

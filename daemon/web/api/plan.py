@@ -10,9 +10,11 @@ from daemon.core.ports.actions import risk_of
 from daemon.core.recovery.commands import (
     USUAL_DEADLINE,
     ApproveStep,
+    ContinueStep,
     ProposeStep,
     SkipStep,
     StartStepNow,
+    StopStep,
     VetoStep,
 )
 from daemon.core.recovery.proposal_examples import example_options
@@ -98,6 +100,8 @@ class PlanOperations:
                 "POST", f"{step}/skip", self.skip, _TAG, example={"reason": "it is not that"}
             ),
             incident_operation("POST", f"{step}/veto", self.veto, _TAG),
+            incident_operation("POST", f"{step}/continue", self.go_on, _TAG),
+            incident_operation("POST", f"{step}/stop", self.stop, _TAG),
             ApiOperation("GET", "/api/v1/actions", self.actions, "viewer", _TAG),
         ]
 
@@ -125,6 +129,14 @@ class PlanOperations:
     async def veto(self, call: Call[OneStep, None, None]) -> IncidentAfter:
         """Forbid a step."""
         return await do(self._context, call, VetoStep(call.at.step))
+
+    async def go_on(self, call: Call[OneStep, None, None]) -> IncidentAfter:
+        """Have a step that waits midway go on to its end, as the Commander."""
+        return await do(self._context, call, ContinueStep(call.at.step))
+
+    async def stop(self, call: Call[OneStep, None, None]) -> IncidentAfter:
+        """Have a step that waits midway take back what it did, as the Commander."""
+        return await do(self._context, call, StopStep(call.at.step))
 
     async def propose(self, call: Call[IncidentPath, None, StepProposal]) -> IncidentAfter:
         """Add an alternative to the plan, as a responder."""

@@ -20,9 +20,11 @@ from daemon.core.people.role_names import ROLE_NAMES
 from daemon.core.recovery.commands import (
     USUAL_DEADLINE,
     ApproveStep,
+    ContinueStep,
     ProposeStep,
     SkipStep,
     StartStepNow,
+    StopStep,
     VetoStep,
 )
 from daemon.core.response.call_answers import SNOOZES, DeclineCall, SnoozeCall
@@ -169,6 +171,8 @@ FORMS: Mapping[str, Callable[[FormFields], Command]] = {
     "start": lambda form: StartStepNow(_number(form, "step"), form["content"]),
     "skip": lambda form: SkipStep(_number(form, "step"), form["reason"]),
     "veto": lambda form: VetoStep(_number(form, "step")),
+    "continue": lambda form: ContinueStep(_number(form, "step")),
+    "stop": lambda form: StopStep(_number(form, "step")),
     "propose": _proposal,
     "role": lambda form: FillRole(_role(form), form["person"] or None),
     "leave-role": lambda form: LeaveRole(_role(form)),
@@ -204,7 +208,7 @@ FORMS: Mapping[str, Callable[[FormFields], Command]] = {
 a sentence for whoever pressed it."""
 
 SECTIONS: Mapping[str, str] = {
-    **dict.fromkeys(("approve", "start", "skip", "veto", "propose"), "plan"),
+    **dict.fromkeys(("approve", "start", "skip", "veto", "continue", "stop", "propose"), "plan"),
     **dict.fromkeys(("role", "leave-role", "answer", "escalate", "engage"), "people"),
     **dict.fromkeys(("room", "ticket"), "together"),
     **dict.fromkeys(("note", "sentiment"), "timeline"),

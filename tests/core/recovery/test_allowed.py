@@ -13,10 +13,12 @@ from daemon.core.incident.state import Incident, StepStatus
 from daemon.core.recovery.commands import (
     ALLOWED,
     ApproveStep,
+    ContinueStep,
     SkipStep,
     StartStepNow,
     StepCommand,
     StepCommandName,
+    StopStep,
     VetoStep,
     allowed_commands,
 )
@@ -33,6 +35,8 @@ COMMANDS: dict[StepCommandName, type[StepCommand]] = {
     "start": StartStepNow,
     "skip": SkipStep,
     "veto": VetoStep,
+    "continue": ContinueStep,
+    "stop": StopStep,
 }
 
 

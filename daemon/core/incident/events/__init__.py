@@ -33,6 +33,7 @@ from daemon.core.incident.events.pages import *
 from daemon.core.incident.events.recording import *
 from daemon.core.incident.events.responders import *
 from daemon.core.incident.events.silences import *
+from daemon.core.incident.events.stages import *
 from daemon.core.incident.events.steps import *
 from daemon.core.incident.events.storm import *
 from daemon.core.incident.events.updates import *

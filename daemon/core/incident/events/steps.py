@@ -9,6 +9,7 @@ from pydantic import Field
 
 from daemon.core.incident.events.base import BaseEvent, EventGroup
 from daemon.core.incident.events.dry_runs import StepRehearsed
+from daemon.core.incident.events.stages import StageReached, StageRuled
 from daemon.core.incident.reasons import AskReason, AutonomyLoss, RefusalReason
 from daemon.core.measurement.problem import RecoveryReading
 from daemon.core.values.outcome import Outcome
@@ -263,6 +264,8 @@ StepEvent = (
     | EvidenceTaken
     | StepPrepared
     | StepProgressed
+    | StageReached
+    | StageRuled
     | StepFinished
     | StepVerified
     | AutonomyWithdrawn

@@ -1,0 +1,117 @@
+"""What a rollback in parts writes upon a workload, and what that says afterwards. Pure."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from daemon.core.ports.actions import Refused
+from daemon.core.values.units import Share
+from recovery_actions.kubernetes import objects, patches
+from recovery_actions.kubernetes.objects import Raw
+from recovery_actions.kubernetes.patches import Patch
+from recovery_actions.kubernetes.revisions import WorkloadState
+from recovery_actions.kubernetes.rollout import partition, wanted_replicas
+from recovery_actions.reasons import NotReady
+
+_Intent = Mapping[str, str]
+
+CanaryShare = Annotated[Share, Field(gt=0, lt=1)]
+"""The part of the pods that goes back first."""
+
+
+def canary_intent(state: WorkloadState, share: float | None) -> dict[str, str] | Refused:
+    """What the intent has to say of the first part: how many pods of how many, and from where on a
+    StatefulSet's pods were updated before. Empty if all go back at once."""
+    if share is None:
+        return {}
+    workload = state.workload
+    strategy = objects.part(state.raw, "spec", "strategy").get("type")
+    if workload.kind == "daemonset" or strategy == "Recreate":
+        how = "a DaemonSet cannot stop midway" if workload.kind == "daemonset" else "Recreate"
+        text = f"{workload.title} cannot go back in parts ({how}); leave out `canary`"
+        return NotReady("not_in_parts", text)
+    aside = partition(state.raw) if workload.kind == "statefulset" else 0
+    pods = max(wanted_replicas(state.raw) - aside, 0)
+    first = math.ceil(pods * share)
+    if first >= pods:
+        return {}  # so few pods have no part
+    before = json.dumps(objects.part(state.raw, "spec").get("strategy"), sort_keys=True)
+    return {"canary": str(first), "pods": str(pods), "partition": str(aside), "strategy": before}
+
+
+def in_parts(patch: Patch, raw: Raw, intent: _Intent, token: str) -> Patch:
+    """The rollback's patch, so that its first part alone goes back."""
+    if "canary" not in intent:
+        return patch
+    if isinstance(patch.body, dict):
+        first = wanted_replicas(raw) - int(intent["canary"])
+        return with_partition(patch, first, midway_note(token))
+    surge = [operation("add", "/spec/strategy", surging(intent)), stage_note(midway_note(token))]
+    return Patch(patch.kind, [*patch.body, *surge])
+
+
+def canary_text(intent: _Intent) -> str:
+    """What of it is done first, for the summary; empty if all is done at once."""
+    if "canary" not in intent:
+        return ""
+    return f"; first {intent['canary']} of {intent['pods']} pods, the rest once it shows to help"
+
+
+def is_undone(raw: Raw, intent: _Intent, token: str) -> bool:
+    """Whether this step has taken its own rollback back."""
+    return _noted(raw, intent) == taken_back_note(token)
+
+
+def is_midway(raw: Raw, intent: _Intent, token: str) -> bool:
+    """Whether this step has kept the rest of it from going on, and not let it go since; whoever's
+    template it has by now."""
+    return _noted(raw, intent) == midway_note(token)
+
+
+def taken_back_note(token: str) -> str:
+    """The note of a rollback that its own step has taken back; an older one says nothing."""
+    return patches.label_value(f"taken-back.{token}")
+
+
+def midway_note(token: str) -> str:
+    """The note of a rollback whose rest this step keeps from going on."""
+    return patches.label_value(f"midway.{token}")
+
+
+def _noted(raw: Raw, intent: _Intent) -> str:
+    if "canary" not in intent or objects.uid_of(raw) != intent["uid"]:
+        return ""
+    return objects.object_labels(raw).get(patches.STAGE, "")
+
+
+def surging(intent: _Intent) -> dict[str, Any]:
+    """The strategy by which the first part comes, and no pod goes before one of it is there."""
+    rolling = {"maxSurge": int(intent["canary"]), "maxUnavailable": 0}
+    return {"type": "RollingUpdate", "rollingUpdate": rolling}
+
+
+def with_partition(patch: Patch, first: int, note: str) -> Patch:
+    """A StatefulSet's patch with the ordinal from which on its pods are updated, and the note."""
+    assert isinstance(patch.body, dict)  # noqa: S101 - a StatefulSet's patch is a merge
+    spec, metadata = dict(patch.body.get("spec") or {}), dict(patch.body["metadata"])
+    strategy = {"type": "RollingUpdate", "rollingUpdate": {"partition": first}}
+    metadata["labels"] = {**metadata["labels"], patches.STAGE: note}
+    body = {**patch.body, "metadata": metadata, "spec": {**spec, "updateStrategy": strategy}}
+    return Patch(patch.kind, body)
+
+
+def operation(
+    op: Literal["add", "remove", "test"], path: str, value: object = None
+) -> dict[str, Any]:
+    """An operation of a JSON patch."""
+    return {"op": op, "path": path, **({} if op == "remove" else {"value": value})}
+
+
+def stage_note(text: str) -> dict[str, Any]:
+    """The operation that writes how far it is."""
+    return operation("add", f"/metadata/labels/{patches.STAGE.replace('/', '~1')}", text)

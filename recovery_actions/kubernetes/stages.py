@@ -1,0 +1,338 @@
+"""A rollback in two parts: some pods go back first, and the rest once it shows that it helps.
+
+A Deployment surges by just the first part and is then paused; a StatefulSet is given the partition
+that lets no more pods go. Whether it goes on is not for an action to know: `ActionContext.stages`
+says so. From the first patch on until it is let go, the label `stopgap.dev/stage` says whose
+it is, for a successor and for whoever finds it without us. What that makes of it:
+
+    template   label         ruled       run, again
+    from       none          nothing     patches
+    to         midway        nothing     holds it when the first part is back, asks for the ruling
+    to         midway        go on       lets it go, waits
+    to         goes on       go on       waits
+    to         midway        stop        puts the template back, waits
+    from       taken back    any         waits
+    another's  midway        any         lets it go, and leaves the rest alone
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from daemon.core.ports.actions import ActionContext, PartDone, Refused, StageRuling, Stages
+from daemon.core.values.outcome import Outcome, Permanent, Result, Temporary
+from recovery_actions.kubernetes import objects, patches
+from recovery_actions.kubernetes.applying import Found, apply_patch
+from recovery_actions.kubernetes.blocked import Unblocker
+from recovery_actions.kubernetes.canary import (
+    is_midway,
+    is_undone,
+    operation,
+    stage_note,
+    surging,
+    taken_back_note,
+    with_partition,
+)
+from recovery_actions.kubernetes.client import JSON_PATCH
+from recovery_actions.kubernetes.names import APPS
+from recovery_actions.kubernetes.objects import Raw
+from recovery_actions.kubernetes.patches import Patch
+from recovery_actions.kubernetes.revisions import WorkloadState, observed_changes, read_state
+from recovery_actions.kubernetes.rollback_request import RollbackRequest
+from recovery_actions.kubernetes.rollout import progress_overdue
+from recovery_actions.kubernetes.waiting import Rollout, RolloutEnd
+from recovery_actions.reasons import NotReady, ending
+
+_LET_GO = "goes-on"
+_BACK_WITHIN = timedelta(minutes=2)
+"""So long it is waited for what is taken back: what was live may itself never become ready."""
+_TRIES = 5
+"""How often it is looked whether an earlier run took it back."""
+
+_PART_BY = 0.3
+"""The part of the time within which the first pods have to be back; half of what is left then is
+for the ruling, and the rest for going on or for taking it back."""
+
+_Intent = Mapping[str, str]
+
+
+@dataclass
+class CanaryRollback:
+    """A rollback that has been patched, up to where it goes on by itself, or is undone.
+
+    `rollout` follows it to its end; `within` is the time for all of it.
+    """
+
+    intent: _Intent
+    context: ActionContext
+    stages: Stages
+    rollout: Rollout
+    within: timedelta
+
+    def __post_init__(self) -> None:
+        self.client, self.workload = self.rollout.client, self.rollout.workload
+        self.pace = self.rollout.pace
+        self._begin = self.pace.clock()
+        self._undoing = RollbackRequest(self.intent, self.context.token)
+
+    async def was_undone(self) -> bool:
+        """Whether an earlier run has taken it back already. What is midway and no longer ours is
+        let go on the way."""
+        for _ in range(_TRIES):
+            raw = await self._read()
+            if raw is not None:
+                if is_midway(raw, self.intent, self.context.token) and not self.rollout.ours(raw):
+                    await self._let_go()
+                return is_undone(raw, self.intent, self.context.token)
+            await self.pace.sleep(1.0)
+        return False  # the patch will find it out of reach, too
+
+    async def stand(self, stale: str) -> Outcome | None:
+        """Bring the first part back, have it ruled on, and go on (None) or take it back. `stale`:
+        see `rollout_status`."""
+        self.rollout.stale = stale
+        ruling = await self._ruled()
+        if ruling is None:
+            end = await self._first_part()
+            if end is not None and end.reason in {"reverted", "rollout_unknown"}:
+                await self._let_go()
+                return end.outcome("rolled_back", self._title(), _facts(self.intent))
+            part = await self._part()
+            if (end is None and part.share >= 1) or (end is not None and end.result == "done"):
+                return await self._go_on()  # the others had never left, or it was quicker than we
+            if end is not None:
+                ruling = StageRuling(False, f"the first part did not come back: {end.text}")
+            else:
+                await self.context.progress(part.text)
+                ruling = await self.stages.rule_on(part, self._left() / 2)
+        if ruling.go_on:
+            return await self._go_on()
+        return await self.undo(ruling.text)
+
+    async def undo(self, why: str) -> Outcome:
+        """Put the template back that was live before, and wait for that."""
+        applied = await apply_patch(
+            self.client, self.workload, self._look_undo, self.pace, "put back as it was"
+        )
+        if isinstance(applied, Outcome):
+            return await self._left_alone(applied)
+        await self.context.progress(f"{self.intent['from']} is asked for again: {why}")
+        notes = await self._undoing.hand_back(self.client, self.workload, self.pace)
+        back = Rollout(
+            client=self.client,
+            workload=self.workload,
+            ours=lambda raw: is_undone(raw, self.intent, self.context.token),
+            report=self.context.progress,
+            limit=min(max(self._left(), timedelta(seconds=30)), _BACK_WITHIN),
+            hold=timedelta(0),
+            pace=self.pace,
+            stale=applied,
+            help_out=Unblocker(self.client, self.workload, self.pace, self.intent["to"]).help_out,
+        )
+        ended = await back.follow()
+        text = f"{self.workload.title} went back to {self.intent['to']} in part, was stopped "
+        text += f"({why}) and is at {self.intent['from']} again"
+        if ended.result != "done":
+            text += f", where {ended.text}"
+        text = "; ".join([text, *filter(None, notes)])
+        facts = _facts(self.intent)
+        return ending(result="failed", reason="stage_stopped", detail=text, facts=facts)
+
+    async def _ruled(self) -> StageRuling | None:
+        """What was ruled before a restart. The journal is asked until it answers, for a step that
+        was stopped must not go on."""
+        while True:
+            try:
+                return await self.stages.ruled()
+            except Temporary:
+                await self.pace.sleep(1.0)
+
+    # ── the first part ────────────────────────────────────────────────────────────────────────
+
+    async def _first_part(self) -> RolloutEnd | None:
+        """Wait until the first part is back, and hold it there; None if it is. `done` means that
+        all is back already, anything else that the part did not come back."""
+        if self.workload.kind == "statefulset":
+            end = await self.rollout.follow(limit=self._left() * _PART_BY)
+            raw = await self._read()
+            whole = raw is not None and not is_midway(raw, self.intent, self.context.token)
+            return end if whole or end.result != "done" else None
+        raw = await self._read()
+        if raw is not None and objects.part(raw, "spec").get("paused") is True:
+            return await self._available()
+        first = int(self.intent["canary"])
+        end = await self.rollout.follow(
+            # Before the controller has seen the change, its counters are those of what was live.
+            until=lambda seen: observed_changes(seen) and _updated(seen) >= first,
+            limit=self._left() * _PART_BY,
+        )
+        if end.reason or not end.midway:
+            return end
+        held = await apply_patch(
+            self.client, self.workload, self._look_pause, self.pace, "paused after the first part"
+        )
+        if isinstance(held, Outcome):
+            meddled = held.reason == "reverted"
+            return RolloutEnd("failed", "reverted" if meddled else "patch_failed", held.detail)
+        return await self._available()
+
+    async def _available(self) -> RolloutEnd | None:
+        """Wait until the pods of the first part are available."""
+        until = self.pace.clock() + self._left().total_seconds() * _PART_BY
+        first = int(self.intent["canary"])
+        seen = "nothing was seen of them"
+        while self.pace.clock() < until:
+            try:
+                state = await read_state(self.client, self.workload)
+                if not self.rollout.ours(state.raw):
+                    return RolloutEnd("failed", "reverted", "somebody has changed it since")
+                ready = await self._ready(state)
+            except Temporary as error:
+                seen = str(error)
+            except Permanent as error:
+                return RolloutEnd("unknown", "rollout_unknown", str(error))
+            else:
+                if ready >= first:
+                    return None
+                seen = f"{ready} of its {first} pods are available"
+            await self.pace.sleep(1.0)
+        return RolloutEnd("failed", "rollout_timeout", seen)
+
+    async def _ready(self, state: WorkloadState) -> int:
+        """So many pods of the ReplicaSet that came back are available."""
+        if state.live is None:
+            return 0
+        one = self.workload.beside(APPS, "replicasets", state.live.item)
+        found = await self.client.get(one)
+        return objects.number(objects.part(found, "status"), "availableReplicas")
+
+    async def _part(self) -> PartDone:
+        """How much of it is back; a share of 1 if nothing else is left to go back."""
+        raw = await self._read() or {}
+        back, pods = _updated(raw) or int(self.intent["canary"]), int(self.intent["pods"])
+        serving = objects.number(objects.part(raw, "status"), "replicas")
+        text = f"{back} of {pods} pods {'is' if back == 1 else 'are'} back at {self.intent['to']}"
+        share = 1.0 if back >= pods else back / max(pods, serving)
+        return PartDone(text, share, self.intent["to"])
+
+    async def _read(self) -> dict[str, Any] | None:
+        try:
+            return await self.client.get(self.workload.resource)
+        except (Temporary, Permanent):
+            return None  # whoever follows it says so
+
+    # ── going on ──────────────────────────────────────────────────────────────────────────────
+
+    async def _go_on(self) -> Outcome | None:
+        applied = await apply_patch(
+            self.client, self.workload, self._look_go_on, self.pace, "let go on"
+        )
+        return await self._left_alone(applied) if isinstance(applied, Outcome) else None
+
+    async def _left_alone(self, outcome: Outcome) -> Outcome:
+        """How it ends when it can neither go on nor be taken back. What somebody else has deployed
+        meanwhile must not stand still for us; and what does is said."""
+        if outcome.reason == "reverted":
+            await self._let_go()
+            return outcome
+        by_hand = "its partition has to be set back by hand"
+        if self.workload.kind == "deployment":
+            by_hand = f"kubectl rollout resume {self.workload.command}"
+        text = f"{outcome.detail}; it stands midway, for the rest to go on: {by_hand}"
+        result: Result = "unknown" if outcome.result == "unknown" else "failed"
+        return Outcome(result=result, reason=outcome.reason, detail=text, facts=outcome.facts)
+
+    async def _let_go(self) -> None:
+        """Take away what holds it, and nothing else."""
+        await apply_patch(self.client, self.workload, self._look_let_go, self.pace, "let go")
+
+    def _left(self) -> timedelta:
+        spent = timedelta(seconds=self.pace.clock() - self._begin)
+        return max(self.within - spent, timedelta(seconds=10))
+
+    def _title(self) -> str:
+        return f"{self.workload.title} was rolled back in part"
+
+    # ── looks at the moment of acting ─────────────────────────────────────────────────────────
+
+    async def _look_pause(self) -> Found | Outcome:
+        raw = await self.client.get(self.workload.resource)
+        if not self.rollout.ours(raw):
+            return self._meddled(raw)
+        if objects.part(raw, "spec").get("paused") is True:
+            return Found(progress_overdue(raw))
+        body = [*patches.unchanged(raw), operation("add", "/spec/paused", True)]
+        return Found(progress_overdue(raw), Patch(JSON_PATCH, body))
+
+    async def _look_go_on(self) -> Found | Outcome:
+        raw = await self.client.get(self.workload.resource)
+        if not self.rollout.ours(raw):
+            return self._meddled(raw)
+        return self._released(raw, patches.unchanged(raw))
+
+    async def _look_let_go(self) -> Found:
+        raw = await self.client.get(self.workload.resource)
+        return self._released(raw, [operation("test", "/metadata/uid", self.intent["uid"])])
+
+    def _released(self, raw: Raw, tests: list[dict[str, Any]]) -> Found:
+        """What takes away the hold, if it is still ours."""
+        late = progress_overdue(raw)
+        if not is_midway(raw, self.intent, self.context.token):
+            return Found(late)
+        return Found(late, Patch(JSON_PATCH, [*tests, *self._release(raw), stage_note(_LET_GO)]))
+
+    def _release(self, raw: Raw) -> list[dict[str, Any]]:
+        if self.workload.kind == "statefulset":
+            where = "/spec/updateStrategy/rollingUpdate/partition"
+            return [operation("add", where, int(self.intent["partition"]))]
+        body = []
+        spec, before = objects.part(raw, "spec"), json.loads(self.intent["strategy"])
+        if spec.get("strategy") == surging(self.intent):
+            body.append(operation("remove" if before is None else "add", "/spec/strategy", before))
+        if spec.get("paused") is True:
+            body.append(operation("remove", "/spec/paused"))
+        return body
+
+    async def _look_undo(self) -> Found | Refused | Outcome:
+        state = await read_state(self.client, self.workload)
+        raw, former = state.raw, state.find(self.intent["from"])
+        self._undoing.to = former
+        if is_undone(raw, self.intent, self.context.token):
+            return Found(progress_overdue(raw))
+        if not self.rollout.ours(raw):
+            return self._meddled(raw)
+        if former is None:
+            text = f"{self.intent['from']} is no longer kept in {self.workload.title}"
+            return NotReady("revision_missing", f"{text}, so it cannot be taken back")
+        notes = {
+            patches.INCIDENT: self.context.incident,
+            patches.STEP: self.context.token,
+            patches.ROLLED_BACK_FROM: self.intent["to"],
+            patches.ROLLED_BACK_TO: former.item,
+            patches.STAGE: taken_back_note(self.context.token),
+        }
+        self._undoing.before = raw
+        patch = patches.rollback_patch(state, former, notes)
+        if isinstance(patch.body, dict):
+            first = int(self.intent["partition"])
+            patch = with_partition(patch, first, taken_back_note(self.context.token))
+        else:
+            patch = Patch(patch.kind, [*patch.body, *self._release(raw)])
+        return Found(progress_overdue(raw), patch)
+
+    def _meddled(self, raw: Raw) -> Outcome:
+        images = objects.images(objects.template_of(raw))
+        text = f"{self._title()}, but somebody has changed it since: it runs {images} now"
+        return ending(result="failed", reason="reverted", detail=text, facts=_facts(self.intent))
+
+
+def _updated(raw: Raw) -> int:
+    return objects.number(objects.part(raw, "status"), "updatedReplicas")
+
+
+def _facts(intent: _Intent) -> dict[str, str]:
+    return {key: intent[key] for key in ("from", "to")}
