@@ -113,9 +113,9 @@ class RollingCluster:
         self.after("GET")
         return copy.deepcopy(found)
 
-    async def items(self, resource: Resource, selector: str = "") -> list[Raw]:
+    async def items(self, resource: Resource, selector: str = "", fields: str = "") -> list[Raw]:
         self.before("LIST")
-        found = self.revisions if resource.plural != "pods" else []
+        found = [] if resource.plural in {"pods", "events"} else self.revisions
         self.after("LIST")
         return copy.deepcopy(found)
 

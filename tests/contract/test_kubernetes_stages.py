@@ -121,7 +121,7 @@ async def test_the_first_part_is_held_until_it_is_ruled_on(scene: Scene) -> None
     assert cluster.live(scene.good) == 4
     assert not scene.held
     assert cluster.image == "app:1"
-    assert cluster.raw["metadata"]["annotations"][patches.STAGE] == "goes on"
+    assert cluster.raw["metadata"]["labels"][patches.STAGE] == "goes-on"
     assert await scene.check(ready.intent) == "done"
     assert timedelta(minutes=3) < scene.rulings.limits[0] < timedelta(minutes=5)
 
