@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
+import promql_parser
 import pytest
 
 from daemon.core.changes.comparison import OwnTargetsDown
 from daemon.core.changes.suspects import Facts, suspect
 from daemon.core.measurement.query_result import Unmeasurable
 from daemon.core.measurement.samples import QueryAnswer, Series
+from daemon.core.ports.metrics import Metrics
 from daemon.core.values.outcome import Temporary
 from daemon.measuring.own_targets import explain_silence, own_targets, own_targets_down
-from daemon.measuring.queries import LEAST_OTHERS, Survey, outage
+from daemon.measuring.queries import LEAST_OTHERS, Survey, alerting, outage
 from tests.core.build import MINUTE, NOW, SECOND, ago, make_change, make_rule
 
 OWN = '(up{job="shop",service="shop"})'
@@ -262,3 +264,19 @@ class TestSuspicion:
     def test_down_before_it_says_nothing(self, since: datetime | None) -> None:
         _, said, reasons = self.weighed(since)
         assert not any("own targets" in reason for reason in (*reasons, said))
+
+
+async def test_services_that_alert_are_told_apart_by_the_label_that_names_them() -> None:
+    asked: list[str] = []
+
+    class Answering:
+        async def instant(self, query: str, at: datetime) -> QueryAnswer:
+            asked.append(query)
+            return QueryAnswer(query, [Series({}, [(at.timestamp(), 3.0)])])
+
+    metrics = cast(Metrics, Answering())
+    assert await alerting(metrics, NOW, timedelta(minutes=5), "service.name") == 3
+    (query,) = asked
+    assert query.startswith('count(count by ("service.name") (ALERTS')
+    assert 'unless on (alertname, "service.name") ALERTS' in query
+    promql_parser.parse(query)

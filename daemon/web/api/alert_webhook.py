@@ -81,7 +81,7 @@ class Webhooks:
         ]
 
     async def alerts(self, call: Call[None, None, bytes]) -> Stored:
-        """Take a notification of Alertmanager's webhook, format version 4.
+        """Take a notification of Alertmanager's webhook, format version 4, or of Grafana's, 1.
 
         200 once it is on disk, and not before; 503 if it cannot be, and it must be sent again.
         """

@@ -53,7 +53,7 @@ def test_it_voids_no_approval() -> None:
     [
         ("diagnosis: {series: ['sum(rate(x[5m])']}", "not PromQL"),
         ("diagnosis: {series: ['x{job=\"$job\"}']}", "$job is not in `group_by`"),
-        ("diagnosis: {labels: [a-b]}", "'a-b' is no label name"),
+        ('diagnosis: {labels: ["a$b"]}', "'a$b' cannot be named"),
         ("diagnosis: {label: zone}", "label"),
     ],
 )
