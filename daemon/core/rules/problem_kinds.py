@@ -65,7 +65,8 @@ def wrong_kind(data: Any) -> Iterator[tuple[RulePlace, str]]:
                 place,
                 "needs `rise:` (relative to the baseline) or `by:` for a value, or a `threshold`",
             )
-        if "drop" in confirm:
-            yield place, "`drop` belongs to `bad` and `total`; for a value use `rise`"
+        for key in ("drop", "failing"):
+            if key in confirm:
+                yield place, f"`{key}` belongs to `bad` and `total`; for a value use `rise`"
         if "total" not in problem and "traffic" in confirm:
             yield place, "`traffic` needs `total:`, the query that counts the events"
