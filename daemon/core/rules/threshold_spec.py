@@ -11,7 +11,7 @@ import operator
 from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from daemon.core.values.units import Frozen
 
@@ -46,6 +46,13 @@ class Threshold(Frozen):
     differs_from: Bound | None = None
     every: tuple[Threshold, ...] | None = Field(default=None, alias="all", min_length=1)
     either: tuple[Threshold, ...] | None = Field(default=None, alias="any", min_length=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _condition(cls, written: object) -> object:
+        if isinstance(written, dict | Threshold):
+            return written
+        raise ValueError(f"{written!r} is no condition; write it like {{above: 90}}")
 
     @model_serializer(mode="wrap")
     def _without_absent(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -84,6 +84,8 @@ def test_what_was_read_is_written_as_it_was(problem: str) -> None:
         ("value: m\n  threshold: {above: 9, below: 9}", "problem.threshold.below", "no number is"),
         ("value: m\n  threshold: {equals: 1, below: 9}", "problem.threshold.below", "alone"),
         ("value: m\n  threshold: {above: .inf}", "problem.threshold.above", "finite"),
+        ("value: m\n  threshold: 90", "problem.threshold", "write it like {above: 90}"),
+        ("threshold: {any: [m]}", "problem.threshold.any.0", "write it like {above: 90}"),
         ("threshold: {all: []}", "problem.threshold.all", "is empty"),
         ("threshold: {value: m, above: 1}", "problem.threshold.value", "`problem.value`"),
         ("value: m\n  threshold: {any: [{value: n, above: 1}]}", "problem.value", "its own"),
