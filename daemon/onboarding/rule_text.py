@@ -11,7 +11,7 @@ import yaml
 
 from daemon.core.values.units import format_duration, printable
 from daemon.onboarding.prometheus_rules import ONE_MINUTE, Alerting
-from daemon.onboarding.shapes.condition import Condition, Leaf, number_text
+from daemon.onboarding.shapes.condition import FiringCondition, Leaf, promql_number
 from daemon.onboarding.shapes.measure import MeasureDraft, MeasureKind, ranges_of
 from daemon.onboarding.shapes.ratios import Ratio
 
@@ -128,7 +128,7 @@ def _counts(same: Sequence[Alerting], ratio: Ratio) -> Iterator[str]:
 
 
 def _threshold(
-    same: Sequence[Alerting], found: MeasureDraft, condition: Condition
+    same: Sequence[Alerting], found: MeasureDraft, condition: FiringCondition
 ) -> Iterator[str]:
     if isinstance(condition, Leaf):
         yield from _query("value", condition.query)
@@ -141,11 +141,11 @@ def _threshold(
     yield f"  severity: {{{_passed(same, found.passed)}}}"
 
 
-def _joined(condition: Condition, indent: str) -> Iterator[str]:
+def _joined(condition: FiringCondition, indent: str) -> Iterator[str]:
     """The lines of an entry of `all` or `any`, or of the whole."""
     if isinstance(condition, Leaf):
         yield f"{indent}value: {_scalar(condition.query)}"
-        yield from (f"{indent}{name}: {number_text(level)}" for name, level in condition.bounds)
+        yield from (f"{indent}{name}: {promql_number(level)}" for name, level in condition.bounds)
         return
     yield f"{indent}{condition.how}:"
     for part in condition.parts:
@@ -155,7 +155,7 @@ def _joined(condition: Condition, indent: str) -> Iterator[str]:
 
 
 def _bounds(leaf: Leaf) -> str:
-    return ", ".join(f"{name}: {number_text(level)}" for name, level in leaf.bounds)
+    return ", ".join(f"{name}: {promql_number(level)}" for name, level in leaf.bounds)
 
 
 def _baseline(least: timedelta) -> Iterator[str]:

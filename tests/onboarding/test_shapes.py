@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from daemon.core.rules.threshold_spec import BOUNDS
 from daemon.onboarding.recording_rules import RecordingRules
-from daemon.onboarding.shapes.condition import BOUND_OF, Leaf, holds_beside
+from daemon.onboarding.shapes.condition import BOUND_OF, Leaf
 from daemon.onboarding.shapes.measure import MeasureDraft, measure, selector_labels
 
 BAD = 'sum by (job) (rate(http_total{code=~"5.."}[5m]))'
@@ -291,4 +292,4 @@ def test_what_cannot_be_measured_is_counted_with_the_reason(query: str, why: str
 def test_what_stands_for_nothing_is_within_no_bound(bound: str, level: float) -> None:
     query = Leaf("x", ((bound, level),), may_be_empty=True).query
     number = float(query.removeprefix("x or vector(").removesuffix(")"))
-    assert not holds_beside(bound, number, level)
+    assert not BOUNDS[bound][0](number, level)

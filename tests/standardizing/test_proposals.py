@@ -81,8 +81,8 @@ def test_where_no_rule_matched_one_is_drafted_from_the_alert(tmp_path: Path) -> 
     rule = sound(found)
     assert (found.kind, found.before, rule["rule"]) == ("new_rule", "", "search-errors")
     assert rule["match"] == ['alertname="SearchErrors"']
-    assert "errors_total" in rule["problem"]["bad"]
-    assert rule["problem"]["confirm"]["drop"] == "5%"
+    assert "errors_total" in rule["problem"]["value"]
+    assert rule["problem"]["threshold"] == {"above": 0.05}
     assert "# Proposed by `stopgap apply " in found.after
     assert found.diff.splitlines()[0] == "--- /dev/null"
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
+
+from daemon.core.rules.threshold_spec import BOUNDS
 
 BOUND_OF: Mapping[str, str] = {
     ">": "above",
@@ -15,8 +17,6 @@ BOUND_OF: Mapping[str, str] = {
     "!=": "differs_from",
 }
 """What PromQL's comparisons are called in a rule."""
-MOST_LEAVES = 20
-"""A threshold has no more; each is a query."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Leaf:
         """The query, with what it answers where there is nothing."""
         if not self.may_be_empty:
             return self.asked
-        return f"{self.asked} or vector({number_text(_harmless(*self.bounds[0]))})"
+        return f"{self.asked} or vector({promql_number(_harmless(*self.bounds[0]))})"
 
     @property
     def document(self) -> dict[str, Any]:
@@ -51,7 +51,7 @@ class Joined:
     """Conditions of which `all` must hold, or `any`."""
 
     how: Literal["all", "any"]
-    parts: tuple[Condition, ...]
+    parts: tuple[FiringCondition, ...]
 
     @property
     def document(self) -> dict[str, Any]:
@@ -59,12 +59,12 @@ class Joined:
         return {self.how: [part.document for part in self.parts]}
 
 
-Condition = Leaf | Joined
+FiringCondition = Leaf | Joined
 
 
-def joined(how: Literal["all", "any"], *parts: Condition) -> Condition:
+def joined(how: Literal["all", "any"], *parts: FiringCondition) -> FiringCondition:
     """The parts joined, each once; what is joined in the same way already is taken apart."""
-    flat: dict[Condition, None] = {}
+    flat: dict[FiringCondition, None] = {}
     for part in parts:
         same = isinstance(part, Joined) and part.how == how
         flat |= dict.fromkeys(part.parts if same else (part,))  # type: ignore[union-attr]
@@ -72,7 +72,7 @@ def joined(how: Literal["all", "any"], *parts: Condition) -> Condition:
     return found[0] if len(found) == 1 else Joined(how, found)
 
 
-def leaves(condition: Condition) -> Iterator[Leaf]:
+def leaves(condition: FiringCondition) -> Iterator[Leaf]:
     """Its leaves, in the order in which they are written."""
     if isinstance(condition, Leaf):
         yield condition
@@ -81,33 +81,18 @@ def leaves(condition: Condition) -> Iterator[Leaf]:
         yield from leaves(part)
 
 
-def holds_beside(bound: str, number: float, level: float) -> bool:
-    """Whether a number is within a bound."""
-    return _COMPARED[bound](number, level)
-
-
-_COMPARED: Mapping[str, Callable[[float, float], bool]] = {
-    "above": lambda number, level: number > level,
-    "at_least": lambda number, level: number >= level,
-    "below": lambda number, level: number < level,
-    "at_most": lambda number, level: number <= level,
-    "equals": lambda number, level: number == level,
-    "differs_from": lambda number, level: number != level,
-}
-
-
 def _harmless(bound: str, level: float) -> float:
     """A number that is not within the bound: 0 if that is not, else the next plain one."""
     near = (0.0, level, level + 1, level - 1)
-    return next(number for number in near if not holds_beside(bound, number, level))
+    return next(number for number in near if not BOUNDS[bound][0](number, level))
 
 
-def number_text(value: float) -> str:
+def promql_number(value: float) -> str:
     """A number as PromQL reads it, to the last digit."""
     return f"{value:.0f}" if value == int(value) and abs(value) < 1e15 else repr(value)
 
 
-def weakest(conditions: Sequence[Condition]) -> tuple[Leaf, tuple[float, ...]] | None:
+def weakest(conditions: Sequence[FiringCondition]) -> tuple[Leaf, tuple[float, ...]] | None:
     """Of conditions that differ in their level alone, the one that holds whenever any of them
     does, and by which share its level is passed where each of them holds; None of any others."""
     found = [condition for condition in conditions if isinstance(condition, Leaf)]

@@ -14,10 +14,10 @@ from daemon.core.rules import promql
 from daemon.core.rules.label_names import reference
 from daemon.core.rules.promql import Narrow
 from daemon.core.rules.query_templates import check_query, quote
+from daemon.core.rules.threshold_spec import MOST_LEAVES
 from daemon.onboarding.recording_rules import RecordingRules
 from daemon.onboarding.shapes.condition import (
-    MOST_LEAVES,
-    Condition,
+    FiringCondition,
     Leaf,
     joined,
     leaves,
@@ -25,7 +25,7 @@ from daemon.onboarding.shapes.condition import (
 )
 from daemon.onboarding.shapes.narrowing import can_have, labels_named
 from daemon.onboarding.shapes.ratios import Ratio, ratio_of
-from daemon.onboarding.shapes.reading import NO_METRIC, NoCondition, Reader
+from daemon.onboarding.shapes.reading import NO_METRIC, ConditionReader, NoCondition
 
 _DEAD_MAN = (
     "a dead man's switch, which fires always, is to be routed past Stopgap: delete this file then"
@@ -44,7 +44,7 @@ class MeasureDraft:
     their level alone. `why`: the reason why it is counted and not measured."""
 
     kind: MeasureKind
-    condition: Condition | None = None
+    condition: FiringCondition | None = None
     ratio: Ratio | None = None
     passed: tuple[float, ...] = ()
     notes: tuple[str, ...] = ()
@@ -103,7 +103,7 @@ def measure(
     counts = _least(ratios)
     if counts is not None:
         return MeasureDraft("counts", ratio=counts, notes=counts.notes)
-    reader = Reader(recordings, nowhere)
+    reader = ConditionReader(recordings, nowhere)
     try:
         conditions = [_condition(reader, tree, narrow) for tree in trees]
     except ValueError as error:
@@ -134,7 +134,7 @@ def _least(ratios: Sequence[Ratio | None]) -> Ratio | None:
     return min(found, key=lambda ratio: ratio.limit)
 
 
-def _condition(reader: Reader, tree: Any, narrow: Narrow) -> Condition:
+def _condition(reader: ConditionReader, tree: Any, narrow: Narrow) -> FiringCondition:
     try:
         return reader.fires(tree, narrow)
     except NoCondition:

@@ -31,7 +31,7 @@ _LAST = ("histogram_quantile", "histogram_fraction", "quantile_over_time")
 
 
 @dataclass(frozen=True)
-class Guard:
+class SetGuard:
     """`and`/`unless` with its matching (" on (a)") and a template of what stands to its right."""
 
     op: str
@@ -48,16 +48,16 @@ class Relabel:
     made: str
 
 
-Layer = Guard | Relabel
+Wrapping = SetGuard | Relabel
 
 
-def held(node: Any, layers: Sequence[Layer], narrow: Narrow) -> str:
+def held_to(node: Any, layers: Sequence[Wrapping], narrow: Narrow) -> str:
     """The template of the node within its layers (the outermost first), held to the labels.
 
     Raises ValueError as `promql.spelled` does.
     """
     made = {layer.made for layer in layers if isinstance(layer, Relabel)}
-    pushed = {n: v for n, v in narrow.items() if n not in made and safe(node, n)}
+    pushed = {n: v for n, v in narrow.items() if n not in made and narrows_safely(node, n)}
     text = promql.spelled(node, pushed)
     for layer in reversed(layers):
         if isinstance(layer, Relabel):
@@ -82,7 +82,7 @@ def _only(labels: Sequence[str], narrow: Narrow) -> str:
     return f"and on ({', '.join(labels)}) {one}"
 
 
-def safe(node: Any, label: str) -> bool:
+def narrows_safely(node: Any, label: str) -> bool:
     """Whether fewer series, those with the label's value, leave the answers that have it as they
     are: not where the greatest of all are chosen."""
     for found in promql.every(node):
@@ -159,7 +159,7 @@ def scalar(node: Any) -> bool:
 
 
 def alone(
-    node: Any, layers: Sequence[Layer], labels: Collection[str], recorded: RecordedTrees
+    node: Any, layers: Sequence[Wrapping], labels: Collection[str], recorded: RecordedTrees
 ) -> bool:
     """Whether the answer has one series at most once it is held to these labels."""
     node = without_parens(node)

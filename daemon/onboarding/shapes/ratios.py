@@ -25,7 +25,7 @@ from daemon.core.rules.promql import (
 )
 from daemon.core.rules.query_templates import matcher_operator
 from daemon.onboarding.recording_rules import RecordingRules
-from daemon.onboarding.shapes.narrowing import alone, keeps, safe
+from daemon.onboarding.shapes.narrowing import alone, keeps, narrows_safely
 
 _FLIPPED = {">": "<", "<": ">", ">=": "<=", "<=": ">="}
 _RATES = frozenset({"rate", "irate", "increase"})
@@ -72,7 +72,9 @@ def ratio_of(
         return None
     if not alone(bound.value, (), narrow.keys() | nowhere, recordings.trees):
         return None
-    if not all(keeps(bound.value, label) and safe(bound.value, label) for label in narrow):
+    if not all(
+        keeps(bound.value, label) and narrows_safely(bound.value, label) for label in narrow
+    ):
         return None
     found = _plain(bound, recordings)
     if operator(found.value) != "/":

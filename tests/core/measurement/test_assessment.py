@@ -204,6 +204,19 @@ def test_the_threshold_divides_what_is_confirmed(share: float, verdict: str) -> 
         assert problem.text.endswith("not enough worse than the baseline to be confirmed")
 
 
+@pytest.mark.parametrize(
+    ("usual", "share", "verdict"),
+    [(0.0, 0.049, "not_confirmed"), (0.0, 0.051, "confirmed"), (0.04, 0.051, "confirmed")],
+)
+def test_so_many_must_fail_whatever_is_usual(usual: float, share: float, verdict: str) -> None:
+    confirm = {"failing": "5%", "drop": "0.5%"}
+    problem = exact((99, usual), (7, share), per_minute=60_000, confirm=confirm)
+    assert problem.verdict == verdict
+    if verdict == "not_confirmed":
+        assert problem.reason == "loss_below_threshold"
+        assert problem.text.endswith("less than 5.0 % fail, so it is not confirmed")
+
+
 def test_every_window_must_exceed_the_threshold() -> None:
     """The short window alone may be a blip; the long one alone, a problem that is over."""
     blip = exact((99, 0.01), (0.75, 0.1))

@@ -359,6 +359,8 @@ def _lines(world: World) -> Iterator[Line]:
     if "up" not in watched:
         for job in jobs:
             yield Line("up", {"job": job, **extra} if job else extra, [(t, 1.0) for t in ticks])
+    elif "absent" in case.shape.expression:  # it scrapes others, too: itself, as a rule
+        yield Line("up", {"job": "itself", **extra}, [(t, 1.0) for t in ticks])
     if case.draft.kind == "alerts" and world.fires:
         labels = {"alertname": case.alert.name, "alertstate": "firing", **world.group}
         yield Line("ALERTS", {**labels, **extra}, [(t, 1.0) for t in ticks if t >= world.onset])
