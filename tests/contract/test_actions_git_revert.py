@@ -19,6 +19,8 @@ from daemon.core.values.outcome import Temporary
 from recovery_actions.contract import ActionContract, context
 from recovery_actions.git.reverting import names_repository
 from recovery_actions.git_revert import GitRevert
+from recovery_actions.kubernetes.guards import managed_by_gitops
+from recovery_actions.kubernetes.names import Workload
 from recovery_actions.workshop import ArgoCD as ArgoCDSettings
 from recovery_actions.workshop import GitHosting, Workshop
 from tests.doubles.argocd import TOKEN as ARGO_TOKEN
@@ -375,6 +377,21 @@ async def test_argo_cd_refusals(scene: Scene, argo: ArgoCD) -> None:
 )
 def test_an_address_names_the_repository_or_another(address: str, same: bool) -> None:
     assert names_repository(address, REPOSITORY) is same
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"annotations": {"argocd.argoproj.io/tracking-id": "checkout:apps/Deployment:prod/x"}},
+        {"labels": {"kustomize.toolkit.fluxcd.io/name": "apps"}},
+    ],
+    ids=["Argo CD", "Flux"],
+)
+def test_where_a_live_change_is_refused_the_revert_is_offered(metadata: dict[str, Any]) -> None:
+    workload = Workload("prod", "deployment", "checkout")
+    refused = managed_by_gitops(workload, {"metadata": metadata})
+    assert refused is not None
+    assert "git_revert" in refused.text
 
 
 # ── asked for is not done ────────────────────────────────────────────────────────────────────

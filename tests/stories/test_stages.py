@@ -53,6 +53,8 @@ class Canary(FakeAction):
 
     async def run(self, params: Any, intent: Mapping[str, str], context: ActionContext) -> Outcome:
         self.runs.append(context.token)
+        assert context.suspect is not None
+        assert context.suspect.item == "v2"
         assert context.stages is not None
         assert context.within is not None
         ruling = await context.stages.ruled()
