@@ -36,7 +36,7 @@ from daemon.core.measurement.flavours import (
     hints_apart,
     version_by_build,
 )
-from daemon.core.measurement.range_tail import joined, split_range
+from daemon.core.measurement.range_tail import joined_range, split_range
 from daemon.core.measurement.samples import QueryAnswer
 from daemon.core.values.outcome import Permanent, Temporary
 
@@ -151,7 +151,7 @@ class Prometheus:
         single = [self._instant(query, at, server, step) for at in split.single]
         if last is None:
             tail = await asyncio.gather(*single)
-            return joined(query, None, list(zip(split.single, tail, strict=True)))
+            return joined_range(query, None, list(zip(split.single, tail, strict=True)))
         seconds = f"{step.total_seconds():.3f}"
         # The library rounds to whole seconds; its extra parameters have the last word.
         exact = {"start": f"{start.timestamp():.3f}", "end": f"{last.timestamp():.3f}"}
@@ -166,7 +166,9 @@ class Prometheus:
             ),
             *single,
         )
-        return joined(query, head, list(zip(split.single, tail, strict=True))) if tail else head
+        return (
+            joined_range(query, head, list(zip(split.single, tail, strict=True))) if tail else head
+        )
 
     async def _ask(self, path: str, params: Mapping[str, str]) -> RawReply:
         """A GET beside the queries, answered as it is. Raises Temporary."""

@@ -45,7 +45,7 @@ def split_range(
     return RangeSplit(start + (first - 1) * step if first else None, single)
 
 
-def joined(
+def joined_range(
     query: str, head: QueryAnswer | None, tail: Sequence[tuple[datetime, QueryAnswer]]
 ) -> QueryAnswer:
     """One answer of a range's first part and of the single ones after it, oldest first."""
