@@ -36,7 +36,7 @@ def regex_mistake(text: str) -> str:
 
     A byte that is no UTF-8 stands in `text` as Python's surrogateescape has it.
     """
-    return _judged(text)
+    return _looked_at(text)[0]
 
 
 def regex_features(text: str) -> Iterable[Feature]:
@@ -49,27 +49,25 @@ def regex_features(text: str) -> Iterable[Feature]:
 
 def matches_empty(text: str) -> bool:
     """Whether a right regular expression matches a label that is absent or empty."""
-    if _broken(text):
-        return False
-    return _compiled(text).fullmatch("") is not None
-
-
-@lru_cache(maxsize=64)
-def _compiled(text: str) -> Any:
-    """Raises re2.error."""
-    return re2.compile(text, _options())
+    return _looked_at(text)[1]
 
 
 @lru_cache(maxsize=512)
-def _judged(text: str) -> str:
-    if _broken(text) and _SPECIAL & set(text):
-        return "the regular expression holds bytes that are no UTF-8"
+def _looked_at(text: str) -> tuple[str, bool]:
+    """What is wrong with it, and whether it matches nothing at all."""
     if _broken(text):
-        return ""
+        known = "the regular expression holds bytes that are no UTF-8"
+        return (known if _SPECIAL & set(text) else ""), False
     try:
-        compiled = _compiled(text)
+        compiled = re2.compile(text, _options())
+        return _mistake(text, compiled), compiled.fullmatch("") is not None
     except re2.error as error:
-        return f"the regular expression {text[:80]!r} is refused: {_reason(error, text)}"
+        return f"the regular expression {text[:80]!r} is refused: {_reason(error, text)}", False
+    finally:
+        re2.purge()  # it keeps a hundred compiled ones, which may be megabytes each
+
+
+def _mistake(text: str, compiled: Any) -> str:
     wrong = [name for name in _NAME.findall(text) if not _GO_NAME.fullmatch(name)]
     if wrong and compiled.groupindex:
         return f"the group {wrong[0]!r} of a regular expression: letters, digits and _ only"
