@@ -88,6 +88,9 @@ class HttpAccess:
         """The error of an answer that does not accept who we are."""
         text = " ".join(self.clean(said).replace(";", ",").split())[:200]
         asked = f" ({text})" if text else ""
+        if "no org id" in text:  # Mimir, Cortex, Loki
+            mend = f"give it the header X-Scope-OrgID in `{self.setting}.headers`"
+            return Permanent(f"{self.address} wants a tenant{asked}; {mend}")
         if status == 407:
             text = f"the proxy to {self.address} answers 407{asked}"
             return Permanent(f"{text}; see `{self.setting}.proxy`")

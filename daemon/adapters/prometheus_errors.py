@@ -29,7 +29,8 @@ _LONGEST = 300
 
 
 def query_refusal(status: int, body: bytes, shown: str) -> Temporary | Permanent:
-    """The error for an answer of that status. `shown`: the address, without credentials."""
+    """The error for an answer of that status, of those that the session lets pass. `shown`: the
+    address, without credentials."""
     kind, text = _said(body)
     short = " ".join(f"{status} {kind}: {text}".replace(" :", ":").split())[:_LONGEST]
     if _TRANSIENT.search(text) or kind in _TRANSIENT_TYPES:
@@ -37,13 +38,7 @@ def query_refusal(status: int, body: bytes, shown: str) -> Temporary | Permanent
         return Temporary(f"Prometheus at {shown} was too busy to answer: {short}")
     if status in _TRANSIENT_STATUS:
         return Temporary(f"Prometheus at {shown} answered {short}")
-    if "no org id" in text:
-        return Permanent(f"{shown} wants a tenant ({short}); give it the header X-Scope-OrgID")
-    if status in {401, 403}:
-        return Permanent(
-            f"Prometheus at {shown} does not let us ask ({short}); does it want a login?"
-        )
-    if status in {404, 405, 410} and not kind:
+    if status in {404, 410} and not kind:
         return Permanent(
             f"{shown} has no PromQL there ({short}); is `prometheus.url` right? Mimir and Cortex "
             "answer under …/prometheus, VictoriaMetrics' cluster under …/select/0/prometheus"

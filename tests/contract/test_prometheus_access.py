@@ -133,6 +133,7 @@ def settings(gateway: Gateway, papers: Papers, **more: Any) -> Settings:
     given = {
         "url": gateway.url,
         "timeout": "5s",
+        "flavour": "prometheus",  # nothing is asked but the queries
         "username": "stopgap",
         "password": "file:password",
         "headers": {"X-Scope-OrgID": "shop"},
@@ -309,7 +310,12 @@ async def test_a_proxy_is_taken_on_request_alone(
             "none": None,
         }[how]
         server = PrometheusServerSettings.model_validate(
-            {"url": "http://metrics.test", "proxy": chosen, "timeout": "2s"}
+            {
+                "url": "http://metrics.test",
+                "proxy": chosen,
+                "timeout": "2s",
+                "flavour": "prometheus",
+            }
         )
         environ = {"env:PROXY": address}
         prometheus = open_prometheus("prometheus", server, environ.__getitem__, tmp_path)
@@ -382,7 +388,7 @@ async def test_init_passes_the_gateway_and_doctor_by_what_it_has_written(
     gateway.only = "GET"
     looked = await asyncio.to_thread(stopgap, tmp_path, "doctor", "--json")
     found = [one for one in json.loads(looked.out)["findings"] if one["check"] == "prometheus"]
-    assert [one["state"] for one in found] == ["ok", "ok", "warning", "ok"], found
+    assert [one["state"] for one in found] == ["ok", "ok", "warning", "ok", "ok", "ok"], found
     assert found[0]["text"] == f"{gateway.url} answers, version 3.5.0"
     assert "refuses queries as forms" in found[2]["text"]
     gateway.authorization = "somebody's"

@@ -164,7 +164,7 @@ class Watching(Observer):
     def __init__(self) -> None:
         self.heard: list[Any] = []
 
-    def query(self, kind: Any, took: float, trouble: Any) -> None:
+    def query(self, kind: Any, took: float, trouble: Any, server: str = "") -> None:
         self.heard.append((kind, trouble))
 
     def transaction(self, kind: Any, took: float, ok: bool) -> None:

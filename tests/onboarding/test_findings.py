@@ -7,6 +7,7 @@ from typing import get_args
 
 import pytest
 
+from daemon.core.measurement.flavours import MetricsFlavour, MetricsServer
 from daemon.core.rules.rule import ProblemSpec, load
 from daemon.core.rules.threshold_spec import Threshold
 from daemon.onboarding.findings import (
@@ -87,19 +88,24 @@ def test_a_query_that_cannot_be_filled_in_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "told"),
-    [("2.42.0+ds", True), ("2.53.3", True), ("3.5.3", False), ("", False), ("2.24.0", False)],
+    ("flavour", "version", "told"),
+    [
+        ("prometheus", "2.42.0+ds", True),
+        ("prometheus", "2.53.3", True),
+        ("prometheus", "3.5.3", False),
+        ("prometheus", "", False),
+        ("victoriametrics", "2.24.0", False),
+    ],
 )
-def test_labels_that_an_old_server_cannot_have_are_told(version: str, told: bool) -> None:
+def test_labels_that_an_old_server_cannot_have_are_told(
+    flavour: MetricsFlavour, version: str, told: bool
+) -> None:
     text = RULE.replace('service="$service"', '"service.name"="${service.name}"')
     [(dotted, _)] = load(text.replace("group_by: [service]", "group_by: [service.name]"), "r.yaml")
-    found = judge_names(dotted, version)
-    assert (found is not None) == told
-    if found is not None:
-        assert (found.state, found.check) == ("wrong", f"rule {dotted.rule}")
-        assert f"name service.name, and Prometheus {version} has no such names" in found.text
-        assert "came with Prometheus 3.0" in found.mend
-    assert judge_names(RULE_OF_STAGE, version) is None
+    found = judge_names(dotted, MetricsServer(flavour, version))
+    assert [(one.state, one.check) for one in found] == [("wrong", f"rule {dotted.rule}")] * told
+    if told:
+        assert f"name service.name, and Prometheus {version} has no such names" in found[0].text
 
 
 def test_that_nothing_fails_is_no_mistake_that_nothing_happens_is() -> None:

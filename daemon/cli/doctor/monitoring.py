@@ -114,6 +114,7 @@ async def _kind_of(installation: Installation, name: str) -> list[Finding]:
     except Permanent:
         return []
     try:
+        await asked.instant("vector(1)", app.now())
         server, found = await asyncio.gather(asked.server(), unbiased.server())
         plainly, ours = await asyncio.gather(
             asked.newest(plainly=True), asked.newest(plainly=False)
