@@ -184,7 +184,7 @@ async def test_what_others_would_get_is_sent_only_if_that_is_asked_for(chain: Ch
     assert "--send-test-alert" in found.mend
     assert chain.alerts.posted == []
     found = await chain.proves(CATCH_ALL, test_alert=True)
-    assert found.text.endswith("paged nobody; it went to pager, too")
+    assert found.text.endswith("paged nobody here; it went to pager, too")
 
 
 async def test_a_guessed_receiver_that_is_not_called_ours_is_asked_about(chain: Chain) -> None:
