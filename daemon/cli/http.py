@@ -15,6 +15,7 @@ from daemon.adapters.tls import distrust
 from daemon.core.values.formats import printable
 from daemon.core.values.outcome import Permanent, Temporary
 
+_WORDS = 200
 _LARGEST = 64 << 20
 """Bytes; the rules of a large Prometheus are a few million."""
 
@@ -55,6 +56,7 @@ async def fetch(
             if answer.status == 200:
                 return DaemonReply(json.loads(body), _date(answer.headers.get("Date", "")))
             status, reason = answer.status, access.clean(printable(answer.reason or ""))
+            reason += _words(access, answer.content_type, bytes(body))
             location = answer.headers.get("Location", "")
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         why = distrust(error)
@@ -72,6 +74,20 @@ async def fetch(
         raise access.redirected(status, location)
     mend = mends.login if status in {401, 403, 407} else "is the address right?"
     raise Permanent(f"{where} answers {status} {reason}; {mend}")
+
+
+def _words(access: HttpAccess, kind: str, body: bytes) -> str:
+    """What a refusal says for itself, in brackets; nothing of a page for a browser."""
+    text = body.decode(errors="replace") if kind == "text/plain" else ""
+    if kind == "application/json":
+        try:
+            found = json.loads(body)
+        except ValueError:
+            found = None
+        told = found.get("error") or found.get("message") if isinstance(found, dict) else None
+        text = told if isinstance(told, str) else ""
+    said = access.clean(" ".join(printable(text).replace(";", ",").split()))[:_WORDS]
+    return f" ({said})" if said else ""
 
 
 def _date(header: str) -> datetime | None:
