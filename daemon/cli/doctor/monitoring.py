@@ -104,23 +104,25 @@ async def check_server(installation: Installation) -> AsyncIterator[Finding]:
 
 
 async def _kind_of(installation: Installation, name: str) -> list[Finding]:
-    """What there is to say of the kind of one server; nothing if it is away, which the other check
-    says."""
+    """What there is to say of the kind of one server; nothing if it answers no query, which the
+    other check says."""
     settings, environ = installation.settings, installation.environ
-    given = settings.prometheus.every[name].given_flavour
+    chosen = settings.prometheus.every[name]
+    given = chosen.given_flavour
     try:
         asked = app.prometheus_for(settings, environ, name)
         unbiased = app.prometheus_for(settings, environ, name, finding_out=True)
     except Permanent:
         return []
     try:
+        await asked.instant("vector(1)", app.now())
         server, found = await asyncio.gather(asked.server(), unbiased.server())
         plainly, ours = await asyncio.gather(
             asked.newest(plainly=True), asked.newest(plainly=False)
         )
         judged = [
             judge_server(server, found, given),
-            judge_lag(server, _age(plainly), _age(ours)),
+            judge_lag(server, _age(plainly), _age(ours), chosen.max_age),
             judge_alerting(server, await _rule_groups(installation, name)),
         ]
     except (Temporary, Permanent, TimeoutError):
@@ -155,8 +157,8 @@ async def check_queries(installation: Installation) -> AsyncIterator[Finding]:
 async def _asked(
     installation: Installation, name: str, rules: Sequence[Rule]
 ) -> Sequence[list[Finding]]:
-    """What is wrong with the queries of each of the rules of one server; nothing if it is away,
-    which the other check says."""
+    """What is wrong with the queries of each of the rules of one server; nothing if it answers no
+    query, which the other check says."""
     try:
         metrics = app.prometheus_for(installation.settings, installation.environ, name)
     except Permanent:
@@ -172,7 +174,7 @@ async def _asked(
             ]
             for rule in rules
         ]
-    except (Temporary, TimeoutError):
+    except (Temporary, Permanent, TimeoutError):
         return ()
     finally:
         metrics.close()
@@ -184,6 +186,7 @@ async def _answers(
     """What is wrong with a rule's queries. Raises Temporary."""
     silent: list[str] = []
     refused: dict[str, str] = {}
+    partial: dict[str, str] = {}
     hints: list[str] = []
     scrapes: list[timedelta] = []
     for name, template in main_queries(rule.problem).items():
@@ -192,7 +195,7 @@ async def _answers(
             answer = await metrics.instant(f"count({query})", app.now())
             hints += answer.hints
             if answer.warnings:
-                refused[name] = f"its answer is partial: {answer.warnings[0]}"
+                partial[name] = answer.warnings[0]
                 continue
             if not answer.series:
                 silent.append(name)
@@ -206,7 +209,8 @@ async def _answers(
         except TimeoutError:
             setting = prometheus_setting(rule.prometheus)
             refused[name] = f"it takes longer than `{setting}.timeout`"
-    findings = [*judge_answers(rule.rule, silent, refused), *hint_findings(rule.rule, hints)]
+    findings = judge_answers(rule.rule, silent, refused, partial)
+    findings += hint_findings(rule.rule, hints)
     server = installation.settings.prometheus.every[rule.prometheus or ""]
     windows = judge_windows(rule, scrapes, server.max_age)
     return [*findings, windows] if windows is not None else findings
@@ -229,8 +233,11 @@ async def _intervals(installation: Installation, name: str) -> dict[str, timedel
 async def _count(metrics: Prometheus, query: str) -> int:
     try:
         return int(one_number(await metrics.instant(query, app.now())) or 0)
-    except (Unmeasurable, TimeoutError):
-        raise Temporary(f"`{query}` is not answered; is it overloaded?") from None
+    except Unmeasurable as error:
+        mend = "look there; while its answers are partial nothing is measured"
+        raise Temporary(f"`{query}`: {error.text}; {mend}") from None
+    except TimeoutError:
+        raise Temporary(f"`{query}` is not answered in time; is it overloaded?") from None
 
 
 async def _rule_groups(installation: Installation, name: str) -> int:
