@@ -161,7 +161,7 @@ async def test_its_end_says_nothing_either(chain: Chain) -> None:
 
 
 async def test_that_alertmanager_lists_it_is_no_proof_that_it_arrives(chain: Chain) -> None:
-    """What it does not tell of is taken in from its list: a broken webhook must not pass by that."""
+    """Its list is taken in, too: a broken webhook must not pass by that."""
     secret = chain.store.keys.current.signing.secret
     labels = signed_labels({"alertname": "StopgapTestAlert_1"}, "1", secret, app.now())
     alert = {"labels": labels, "startsAt": app.now().isoformat()}
