@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 
 from daemon.adapters.http_access import HttpAccess
-from daemon.adapters.tls import distrust
+from daemon.adapters.tls import distrust, distrust_mend
 from daemon.core.values.formats import printable
 from daemon.core.values.outcome import Permanent, Temporary
 
@@ -61,7 +61,7 @@ async def fetch(
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         why = distrust(error)
         if why:
-            mend = mends.tls or f"see `{access.setting}.tls`"
+            mend = distrust_mend(why, mends.tls or f"see `{access.setting}.tls`")
             raise Permanent(f"{where}: TLS fails ({why}); {mend}") from None
         raise Temporary(f"no answer from {where} ({type(error).__name__})") from None
     except ValueError:
