@@ -30,6 +30,7 @@ from daemon.config.rules_folder import APPROVALS, ROSTER, Ruleset, read_ruleset
 from daemon.config.settings import Settings, environment
 from daemon.core.people.calendar_report import CalendarReport, calendar_lines
 from daemon.core.recovery.approvals import Approval, Approvals
+from daemon.core.rules.known_names import same_on_two_servers
 from daemon.core.rules.label_values import undiscoverable
 from daemon.core.rules.promql_dialect.judging import QueryJudgement, judge_query
 from daemon.core.rules.query_templates import Judge, JudgeFor
@@ -266,7 +267,10 @@ def _calendars(
 def _warnings(ruleset: Ruleset) -> list[FileMistake]:
     """What works, but not as people would expect."""
     told = ((document, undiscoverable(rule, app.LISTING)) for rule, document in ruleset.rules)
-    return [document.mistake(("changes",), text) for document, text in told if text]
+    found = [document.mistake(("changes",), text) for document, text in told if text]
+    documents = {rule.rule: document for rule, document in ruleset.rules}
+    shared = same_on_two_servers([rule for rule, _ in ruleset.rules])
+    return [*found, *(documents[r.rule].mistake(("changes",), text) for r, text in shared)]
 
 
 def _say_standing(ruleset: Ruleset, settings: Settings) -> None:
