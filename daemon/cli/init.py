@@ -39,6 +39,7 @@ TEMPLATES = files("daemon.cli") / "templates"
 TEAM = "oncall"
 """The team of the roster that is written."""
 TIMEOUT_SECONDS = 20.0
+_TESTS = "stopgap test                    # plays the cases of the rules"
 _MENDS = AccessMends(
     "give --ca with who signs its certificate, --client-certificate if it wants ours",
     "does it want a token? Give --bearer-token or --username, or the --header of a tenant",
@@ -338,7 +339,7 @@ def _next(directory: Path, person: str | None, settings: Settings) -> None:
     lines = [
         *([] if here else [f"cd {shlex.quote(str(directory))}"]),
         "stopgap check",
-        "stopgap test                    # plays the cases of the rules",
+        *([_TESTS] if (settings.rules_dir / CASES).is_dir() else ()),
         "stopgap doctor                  # what is still missing on the way",
         "stopgap run",
         f"stopgap incidents --token-file {token}{url}     # in another terminal",

@@ -192,6 +192,7 @@ async def test_rules_are_proposed_for_the_alerts_that_have_none(
         ):
             assert told in made.out
         assert "rules/web/errors-high.yaml" in made.out
+        assert "stopgap test" not in made.out, "nothing was written that it could play"
         assert f"url: {prometheus.url}\n" in (tmp_path / "stopgap.yaml").read_text()
         checked = await asyncio.to_thread(stopgap, tmp_path, "check")
         assert (checked.code, checked.out) == (0, "4 rules, no mistake\n")
