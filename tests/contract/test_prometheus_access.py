@@ -29,7 +29,7 @@ from daemon.adapters.prometheus import Prometheus
 from daemon.app import access_for, alertmanagers_for, prometheus_for
 from daemon.app.access import open_prometheus
 from daemon.config.access import AccessSettings
-from daemon.config.sections import PrometheusServerSettings
+from daemon.config.sections import PrometheusServerSettings, PrometheusSettings
 from daemon.config.settings import Settings
 from daemon.core.values.outcome import Permanent, Temporary
 from tests.contract.papers import Papers
@@ -475,6 +475,39 @@ async def test_doctor_looks_at_each_server_and_no_dead_one_hides_another(
     (tmp_path / "rules/two.yaml").write_text(RULE.replace("SERVER", "africa"))
     checked = await asyncio.to_thread(stopgap, tmp_path, "check")
     assert "no 'africa' in `prometheus.servers` of stopgap.yaml; known: asia, eu, us" in checked.out
+
+
+@pytest.mark.parametrize(
+    ("given", "named", "asked"),
+    [
+        ({}, ["eu"], ("eu",)),
+        ({}, ["eu", None], ("", "eu")),
+        ({}, [], ("", "eu")),
+        ({"url": "http://127.0.0.1:9090"}, ["eu"], ("", "eu")),
+    ],
+)
+def test_a_server_that_no_rule_asks_and_nobody_set_is_not_missed(
+    given: dict[str, str], named: list[str | None], asked: tuple[str, ...]
+) -> None:
+    servers = {"eu": {"url": "http://eu"}}
+    settings = PrometheusSettings.model_validate({**given, "servers": servers})
+    assert settings.asked(named) == asked
+
+
+async def test_doctor_misses_no_server_that_nobody_asks(
+    tmp_path: Path, gateway: Gateway, stopgap: Runs
+) -> None:
+    rules = tmp_path / "rules"
+    rules.mkdir()
+    (rules / "roster.yaml").write_text(ROSTER)
+    (rules / "one.yaml").write_text(RULE.replace("NAME", "one").replace("SERVER", "eu"))
+    servers = {"eu": {"url": gateway.url}}
+    chosen = {"listen": "127.0.0.1:0", "prometheus": {"servers": servers}}
+    (tmp_path / "stopgap.yaml").write_text(json.dumps(chosen))
+    looked = await asyncio.to_thread(stopgap, tmp_path, "doctor", "--json")
+    checks = {one["check"] for one in json.loads(looked.out)["findings"]}
+    assert "prometheus eu" in checks
+    assert "prometheus" not in checks
 
 
 async def test_an_alertmanager_behind_a_gateway_is_reached_likewise(

@@ -45,10 +45,14 @@ BUILD_INFORMATION = "/api/v1/status/buildinfo"
 
 async def check_prometheus(installation: Installation) -> AsyncIterator[Finding]:
     """Whether each server answers, agrees on the time, and scrapes."""
-    names = installation.settings.prometheus.every
+    names = _servers_asked(installation)
     for found in await asyncio.gather(*(_checked(installation, name) for name in names)):
         for finding in found:
             yield finding
+
+
+def _servers_asked(installation: Installation) -> Sequence[str]:
+    return installation.settings.prometheus.asked([rule.prometheus for rule in installation.rules])
 
 
 async def _checked(installation: Installation, name: str) -> list[Finding]:
@@ -97,7 +101,7 @@ async def _check_server(installation: Installation, name: str) -> AsyncIterator[
 
 async def check_server(installation: Installation) -> AsyncIterator[Finding]:
     """Which kind of server answers, how far its answers are behind, and where its alerts are."""
-    names = installation.settings.prometheus.every
+    names = _servers_asked(installation)
     for found in await asyncio.gather(*(_kind_of(installation, name) for name in names)):
         for finding in found:
             yield finding
