@@ -15,7 +15,7 @@ import yaml
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
 from daemon.adapters.http_access import HttpAccess
-from daemon.adapters.tls import distrust
+from daemon.adapters.tls import distrust, distrust_mend
 from daemon.core.alertmanager import Alert, quoted_receiver
 from daemon.core.ports.alerts import Silencing, StandingSilence
 from daemon.core.reconciliation.listing import Listing, PeerListing, Silence, timed_receivers
@@ -207,7 +207,8 @@ class Alertmanager:
             why, tls = type(error).__name__, distrust(error)
             text = f"Alertmanager at {self._shown} cannot be reached ({why})"
             if tls:
-                text = f"Alertmanager at {self._shown}: TLS fails ({tls}); see `alertmanager.tls`"
+                mend = distrust_mend(tls, "see `alertmanager.tls`")
+                text = f"Alertmanager at {self._shown}: TLS fails ({tls}); {mend}"
             raise Temporary(text) from None
 
     def _failed(self, answer: aiohttp.ClientResponse) -> Temporary | Permanent:

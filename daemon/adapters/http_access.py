@@ -18,6 +18,8 @@ from daemon.adapters.tls import Trust
 from daemon.core.values.outcome import Permanent
 
 _REMOVED = "…"
+_NO_TENANT = "no org id"
+"""What Mimir and Cortex answer if no tenant is named."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,11 @@ class HttpAccess:
         if status == 407:
             text = f"the proxy to {self.address} answers 407{asked}"
             return Permanent(f"{text}; see `{self.setting}.proxy`")
+        if _NO_TENANT in text:
+            return Permanent(
+                f"{self.address} answers {status} ({_NO_TENANT}): it wants a tenant; name it as "
+                f"X-Scope-OrgID in `{self.setting}.headers`"
+            )
         return Permanent(
             f"{self.address} answers {status}{asked}: it does not accept who we are; see "
             f"`username`, `bearer_token`, `headers` and `tls` of `{self.setting}`"

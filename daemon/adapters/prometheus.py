@@ -28,7 +28,7 @@ from daemon.adapters.prometheus_answers import read_series
 from daemon.adapters.prometheus_errors import query_refusal
 from daemon.adapters.prometheus_flavour import BUILD, RawReply, ServerIdentity
 from daemon.adapters.prometheus_session import QueryMethod, QuerySession, Reread
-from daemon.adapters.tls import distrust
+from daemon.adapters.tls import distrust, distrust_mend
 from daemon.core.measurement.flavours import (
     PARTIAL,
     MetricsFlavour,
@@ -247,7 +247,8 @@ def _away(access: HttpAccess, error: Exception) -> Temporary:
     shown, setting = access.address, access.setting
     why = distrust(error)
     if why:
-        return Temporary(f"Prometheus at {shown}: TLS fails ({why}); see `{setting}.tls`")
+        mend = distrust_mend(why, f"see `{setting}.tls`")
+        return Temporary(f"Prometheus at {shown}: TLS fails ({why}); {mend}")
     if isinstance(error, requests.exceptions.ProxyError):
         return Temporary(f"Prometheus at {shown} cannot be reached by `{setting}.proxy`")
     cut = "Connection aborted" in str(error) or isinstance(error, requests.exceptions.SSLError)

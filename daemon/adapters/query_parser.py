@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import requests
 
+from daemon.adapters.tls import distrust
 from daemon.core.rules.promql_dialect.judging import QueryJudgement, judge_query
 from daemon.core.rules.promql_dialect.servers import (
     ANY_SERVER,
@@ -143,7 +144,9 @@ class QueryParser:
             return self._send(method, path, form)
         except requests.RequestException as error:
             # It is not waited for once more at each query.
-            self._away = f"no answer from {self._where} ({type(error).__name__})"
+            tls = distrust(error)
+            why = f"TLS fails: {tls}" if tls else type(error).__name__
+            self._away = f"no answer from {self._where} ({why})"
             raise Temporary(self._away) from None
 
 

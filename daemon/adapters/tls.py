@@ -58,3 +58,15 @@ def distrust(error: object) -> str:
     """Why TLS was not agreed, in OpenSSL's words; empty if it is not that."""
     found = _REASON.search(str(error))
     return "" if found is None else " ".join((found[2] or found[1] or "TLS").split()).rstrip(":")
+
+
+def distrust_mend(why: str, otherwise: str) -> str:
+    """What helps where TLS was not agreed, by OpenSSL's words; `otherwise`: where our own side of
+    it is set. What is wrong with the server's certificate is mended at the server."""
+    if "alert" in why:  # of the server, so it speaks of ours
+        return otherwise
+    if "expired" in why or "not yet valid" in why:
+        return "let its certificate be renewed there, and see that this machine's clock is right"
+    if "mismatch" in why:
+        return "write the name that its certificate has into the address"
+    return otherwise

@@ -39,7 +39,7 @@ from daemon.core.reconciliation.probe_alerts import VALID_FOR
 from daemon.core.recovery.guardrails import Freeze, Limits
 from daemon.core.rules.promql_dialect.judging import judge_query
 from daemon.core.rules.promql_dialect.servers import PromqlServer
-from daemon.core.rules.query_templates import Judge
+from daemon.core.rules.query_templates import Judge, JudgeFor
 from daemon.core.rules.rule import Rule
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.instrumentation import Observer
@@ -165,14 +165,22 @@ def limits_for(settings: Settings) -> Limits:
 
 def ruleset_for(settings: Settings, actions: Mapping[str, Any]) -> Ruleset:
     """The rule folder that the settings name, read and checked."""
-    return read_ruleset([settings.rules_dir], actions, WATCHES, settings.names, judge_for(settings))
+    return read_ruleset(
+        [settings.rules_dir], actions, WATCHES, settings.names, judges_for(settings)
+    )
 
 
-def judge_for(settings: Settings) -> Judge:
+def judges_for(settings: Settings) -> JudgeFor:
     """Who judges the rules' queries where no server is asked: this program, by the flavour that
-    the settings give."""
-    flavour = settings.prometheus.given_flavour
-    return judge_query if flavour is None else partial(judge_query, server=PromqlServer(flavour))
+    the settings give of each server."""
+
+    def judge_for(server: str | None) -> Judge:
+        chosen = settings.prometheus.every.get(server or "")
+        flavour = None if chosen is None else chosen.given_flavour
+        given = partial(judge_query, server=PromqlServer(flavour)) if flavour is not None else None
+        return given or judge_query
+
+    return judge_for
 
 
 def alertmanagers_for(
@@ -357,14 +365,19 @@ def prometheus_for(
 
 
 def query_parser_for(
-    settings: Settings, environ: Mapping[str, str], url: str | None = None
+    settings: Settings,
+    environ: Mapping[str, str],
+    server: str | None = None,
+    url: str | None = None,
 ) -> QueryParser:
-    """The server that is to read the rules' queries: the settings' own, or the one at `url`, which
-    gets none of our secrets. Raises Permanent if a secret, or a file of its TLS, is not there."""
-    chosen = settings.prometheus
+    """The server that is to read the rules' queries: the settings' own of that name, or the one at
+    `url`, which gets none of our secrets. Raises Permanent if a secret, or a file of its TLS, is
+    not there."""
+    chosen = settings.prometheus.every[server or ""]
     if url is None:
         secret = secret_reader(settings, environ)
-        access = access_for("prometheus", chosen.url, chosen, secret, settings.base)
+        setting = prometheus_setting(server)
+        access = access_for(setting, chosen.url, chosen, secret, settings.base)
         session = QuerySession(access, chosen.method)
     else:
         access = HttpAccess(url, "--against")

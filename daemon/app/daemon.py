@@ -429,7 +429,13 @@ class Daemon:
             },
             calendars=lambda: self._calendars.reports(self._active.now.roster),
             store_trouble=self._health.why_not,
+            needs=lambda name: name != "prometheus" or self._asks_unnamed(),
         )
+
+    def _asks_unnamed(self) -> bool:
+        """Whether the Prometheus without a name is asked by any rule in force."""
+        rules = self._active.now.rules.rules.values()
+        return "" in self._settings.prometheus.asked([rule.prometheus for rule in rules])
 
     def _conduct_dependencies(self) -> ConductDependencies:
         settings = self._settings

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from daemon.adapters.prometheus import Prometheus
 from daemon.adapters.prometheus_sandbox import PrometheusSandbox
-from daemon.app.builders import WATCHES, actions_for, judge_for, limits_for, unrestricted
+from daemon.app.builders import WATCHES, actions_for, judges_for, limits_for, unrestricted
 from daemon.config.rules_folder import read_ruleset
 from daemon.config.settings import Settings
 from daemon.core.cases.raw_series import continued_samples, openmetrics, raw_samples
@@ -23,7 +23,7 @@ def house_for(settings: Settings, rules_dir: Path, *, restricted: bool) -> House
     actions = actions_for(settings)
     checked = actions if restricted else unrestricted(actions)
     names = settings.names if restricted else None
-    ruleset = read_ruleset([rules_dir], checked, WATCHES, names, judge_for(settings))
+    ruleset = read_ruleset([rules_dir], checked, WATCHES, names, judges_for(settings))
     rules, roster, approvals = ruleset.sound()
     return House(
         rules={rule.rule: rule for rule in rules},

@@ -11,10 +11,11 @@ from typing import Any
 import aiohttp
 
 from daemon.adapters.http_access import HttpAccess
-from daemon.adapters.tls import distrust
+from daemon.adapters.tls import distrust, distrust_mend
 from daemon.core.values.formats import printable
 from daemon.core.values.outcome import Permanent, Temporary
 
+_WORDS = 200
 _LARGEST = 64 << 20
 """Bytes; the rules of a large Prometheus are a few million."""
 
@@ -55,11 +56,12 @@ async def fetch(
             if answer.status == 200:
                 return DaemonReply(json.loads(body), _date(answer.headers.get("Date", "")))
             status, reason = answer.status, access.clean(printable(answer.reason or ""))
+            reason += _words(access, answer.content_type, bytes(body))
             location = answer.headers.get("Location", "")
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         why = distrust(error)
         if why:
-            mend = mends.tls or f"see `{access.setting}.tls`"
+            mend = distrust_mend(why, mends.tls or f"see `{access.setting}.tls`")
             raise Permanent(f"{where}: TLS fails ({why}); {mend}") from None
         raise Temporary(f"no answer from {where} ({type(error).__name__})") from None
     except ValueError:
@@ -72,6 +74,20 @@ async def fetch(
         raise access.redirected(status, location)
     mend = mends.login if status in {401, 403, 407} else "is the address right?"
     raise Permanent(f"{where} answers {status} {reason}; {mend}")
+
+
+def _words(access: HttpAccess, kind: str, body: bytes) -> str:
+    """What a refusal says for itself, in brackets; nothing of a page for a browser."""
+    text = body.decode(errors="replace") if kind == "text/plain" else ""
+    if kind == "application/json":
+        try:
+            found = json.loads(body)
+        except ValueError:
+            found = None
+        told = found.get("error") or found.get("message") if isinstance(found, dict) else None
+        text = told if isinstance(told, str) else ""
+    said = access.clean(" ".join(printable(text).replace(";", ",").split()))[:_WORDS]
+    return f" ({said})" if said else ""
 
 
 def _date(header: str) -> datetime | None:

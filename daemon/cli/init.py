@@ -10,7 +10,7 @@ import re
 import secrets
 import shlex
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -29,6 +29,7 @@ from daemon.config.drill_files import DRILLS
 from daemon.config.rules_folder import APPROVALS, CASES, FREEZES, ROSTER, Ruleset, rule_files
 from daemon.config.settings import Settings, environment, secret
 from daemon.core.rules.rule import RuleBook
+from daemon.core.values.formats import printable
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.onboarding.prometheus_rules import Alerting, read_rules
 from daemon.onboarding.recording_rules import RecordingRules
@@ -38,6 +39,7 @@ TEMPLATES = files("daemon.cli") / "templates"
 TEAM = "oncall"
 """The team of the roster that is written."""
 TIMEOUT_SECONDS = 20.0
+_TESTS = "stopgap test                    # plays the cases of the rules"
 _MENDS = AccessMends(
     "give --ca with who signs its certificate, --client-certificate if it wants ours",
     "does it want a token? Give --bearer-token or --username, or the --header of a tenant",
@@ -101,8 +103,15 @@ def init_command(directory: Path, prometheus: str | None, access: AccessSettings
     """
     alerts: list[Alerting] = []
     recordings, labels = RecordingRules(()), None
+    had = (directory / DEFAULT_CONFIG).exists()
+    known = settings_from(directory / DEFAULT_CONFIG) if had else None
+    server = None if known is None or prometheus is None else _server(known, prometheus)
     if prometheus is not None:
-        alerts, recordings, labels = _read_prometheus(prometheus, access)
+        if known is not None and server is not None and access == AccessSettings():
+            access, base = known.prometheus.every[server], known.base
+        else:
+            base = Path()
+        alerts, recordings, labels = _read_prometheus(prometheus, access, base)
     elif access != AccessSettings():
         raise click.UsageError("these options say how --from-prometheus is reached; give its URL")
     folder = _Folder(directory)
@@ -118,7 +127,7 @@ def init_command(directory: Path, prometheus: str | None, access: AccessSettings
     team = TEAM if mine else _first_team(settings)
     proposals: list[RuleDraft] = []
     if prometheus is not None:
-        proposals = _propose(folder, settings, alerts, recordings, team, labels)
+        proposals = _propose(folder, settings, alerts, recordings, team, labels, server or "")
     elif not _has_rules(settings):
         text = _template("first.yaml").replace("TEAM", team)
         folder.write(_rules(settings) / "first.yaml", text)
@@ -128,14 +137,25 @@ def init_command(directory: Path, prometheus: str | None, access: AccessSettings
             case = _template("first-case.yaml").replace("PERSON", person)
             folder.write(_rules(settings) / CASES / "first.yaml", case)
     _print_summary(folder, proposals, len(alerts) if prometheus is not None else None)
+    if prometheus is not None:
+        elsewhere = prometheus if had and server is None else ""
+        _say_where_measured(settings, alerts, proposals, elsewhere, server or "")
     _check(settings)
     _next(directory, person if mine else None, settings)
 
 
+def _server(settings: Settings, url: str) -> str | None:
+    """Which server of the settings is there: its name, empty for the one that rules need not name;
+    None if it is none of them."""
+    every = settings.prometheus.every.items()
+    return next((name for name, one in every if one.url.rstrip("/") == url.rstrip("/")), None)
+
+
 def _read_prometheus(
-    url: str, access: AccessSettings
+    url: str, access: AccessSettings, base: Path
 ) -> tuple[list[Alerting], RecordingRules, set[str] | None]:
-    """The rules that a Prometheus has, and the names of its labels. Raises Failure."""
+    """The rules that a Prometheus has, and the names of its labels; files of `access` start at
+    `base`. Raises Failure."""
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise click.BadParameter(f"{url!r} is no address; write it like {DEFAULT_PROMETHEUS}")
@@ -144,16 +164,16 @@ def _read_prometheus(
             "credentials in an address end up in files; give --username and --password file:PATH"
         )
     try:
-        return asyncio.run(_read(url, access))
+        return asyncio.run(_read(url, access, base))
     except (Temporary, Permanent) as error:
         raise CommandFailure(str(error)) from None
 
 
 async def _read(
-    url: str, access: AccessSettings
+    url: str, access: AccessSettings, base: Path
 ) -> tuple[list[Alerting], RecordingRules, set[str] | None]:
     known = app.access_for(
-        "prometheus", url, access, lambda ref: secret(ref, environment(), Path()), Path()
+        "prometheus", url, access, lambda ref: secret(ref, environment(), base), base
     )
     async with aiohttp.ClientSession() as session:
         rules = await fetch(session, known, "/api/v1/rules", TIMEOUT_SECONDS, _MENDS)
@@ -173,12 +193,18 @@ def _propose(
     recordings: RecordingRules,
     team: str,
     labels: set[str] | None,
+    server: str,
 ) -> list[RuleDraft]:
     known = _ruleset(settings)
     book = RuleBook(rule for rule, _ in known.rules)
     unknown = [a for a in alerts if not book.find({"alertname": a.name, **a.labels})]
     proposals = draft_rules(
-        unknown, recordings, team=team, labels=labels or None, taken=tuple(book.rules)
+        unknown,
+        recordings,
+        team=team,
+        labels=labels or None,
+        taken=tuple(book.rules),
+        server=server,
     )
     return [p for p in proposals if folder.write(_rules(settings) / p.path, p.text)]
 
@@ -270,6 +296,33 @@ def _print_summary(folder: _Folder, proposals: list[RuleDraft], alerts: int | No
         console.print("Go over them: each says where it comes from and what to review.")
 
 
+def _say_where_measured(
+    settings: Settings,
+    alerts: Sequence[Alerting],
+    proposals: Sequence[RuleDraft],
+    elsewhere: str,
+    server: str,
+) -> None:
+    """What would be measured by another Prometheus than its alerts come from. `elsewhere`: where
+    they come from, if that is none of the settings."""
+    if elsewhere and proposals:
+        click.echo(
+            f"Note: {printable(elsewhere)} is no Prometheus of stopgap.yaml, so these rules would "
+            f"be measured by {settings.prometheus.url}: name it in `prometheus.servers`, and write "
+            "`prometheus: NAME` into each of them"
+        )
+    made = {proposal.rule for proposal in proposals}
+    book = RuleBook(rule for rule, _ in _ruleset(settings).rules if rule.rule not in made)
+    found = [rule for a in alerts for rule in book.find({"alertname": a.name, **a.labels})]
+    others = {one.rule for one in found if elsewhere or (one.prometheus or "") != server}
+    if others:
+        click.echo(
+            f"Note: alerts of it have a rule that another Prometheus measures: "
+            f"{', '.join(sorted(others))}. Where both have the alert, give each a rule of its own, "
+            'with what tells them apart in `match`, such as region="eu"'
+        )
+
+
 def _check(settings: Settings) -> None:
     """What was written is sound; what was there may not be. Raises Failure."""
     ruleset = _ruleset(settings)
@@ -286,7 +339,7 @@ def _next(directory: Path, person: str | None, settings: Settings) -> None:
     lines = [
         *([] if here else [f"cd {shlex.quote(str(directory))}"]),
         "stopgap check",
-        "stopgap test                    # plays the cases of the rules",
+        *([_TESTS] if (settings.rules_dir / CASES).is_dir() else ()),
         "stopgap doctor                  # what is still missing on the way",
         "stopgap run",
         f"stopgap incidents --token-file {token}{url}     # in another terminal",

@@ -30,9 +30,10 @@ from daemon.config.rules_folder import APPROVALS, ROSTER, Ruleset, read_ruleset
 from daemon.config.settings import Settings, environment
 from daemon.core.people.calendar_report import CalendarReport, calendar_lines
 from daemon.core.recovery.approvals import Approval, Approvals
+from daemon.core.rules.known_names import same_on_two_servers
 from daemon.core.rules.label_values import undiscoverable
-from daemon.core.rules.promql_dialect.judging import QueryJudgement
-from daemon.core.rules.query_templates import Judge
+from daemon.core.rules.promql_dialect.judging import QueryJudgement, judge_query
+from daemon.core.rules.query_templates import Judge, JudgeFor
 from daemon.core.rules.rule import Rule
 from daemon.core.rules.rule_checks import rule_hints
 from daemon.core.values.formats import printable
@@ -41,7 +42,7 @@ from daemon.core.values.yaml_document import FileMistake, Mistakes
 
 LONGEST_APPROVAL_DAYS = 365
 CONFIGURED = "configured"
-"""The `--against` of the settings' own Prometheus."""
+"""The `--against` of the settings' own Prometheus, or of the one that a rule names."""
 
 
 class QueryReader(Protocol):
@@ -65,7 +66,8 @@ class QueryReader(Protocol):
     metavar="URL",
     is_flag=False,
     flag_value=CONFIGURED,
-    help="Ask this Prometheus to parse each query; `configured`: the one of the settings.",
+    help="Ask this Prometheus to parse each query; `configured`: the one that each rule is "
+    "measured by.",
 )
 def check_command(
     paths: tuple[Path, ...], config: Path | None, as_json: bool, schema: bool, against: str | None
@@ -81,10 +83,10 @@ def check_command(
     if schema:
         click.echo(json.dumps(rule_schema(), indent=2))
         return
-    reader = _reader(against, config)
-    judge = app.judge_for(settings_from(config)) if reader is None else reader.judge
-    ruleset, settings = _read(paths, config, judge)
-    hints = rule_hints(ruleset.rules, judge)
+    readers = None if against is None else _Readers(settings_from(config), against)
+    judge_for = app.judges_for(settings_from(config)) if readers is None else readers.judge_for
+    ruleset, settings = _read(paths, config, judge_for)
+    hints = rule_hints(ruleset.rules, judge_for)
     mistakes = [*ruleset.mistakes, *ruleset.drills.mistakes]
     found = [mistake.model_dump() for mistake in mistakes]
     warnings = _warnings(ruleset)
@@ -94,7 +96,7 @@ def check_command(
         answer["warnings"] = [warned.model_dump() for warned in warnings]
         answer["calendars"] = [report.model_dump(mode="json") for report in calendars]
         answer["hints"] = [hint.model_dump() for hint in hints]
-        answer["read_by"] = reader.described if reader is not None else None
+        answer["read_by"] = readers.described if readers is not None else None
         click.echo(json.dumps(answer))
     else:
         for mistake in mistakes:
@@ -103,8 +105,8 @@ def check_command(
             click.echo(f"warning: {warned}")
         for hint in hints:
             click.echo(f"hint: {hint}")
-        if reader is not None:
-            click.echo(f"note: the queries were read by {reader.described}")
+        if readers is not None and readers.described:
+            click.echo(f"note: the queries were read by {readers.described}")
         if not has_settings(config):
             click.echo("note: no stopgap.yaml here, so commands were not held to an allow-list")
     if found:
@@ -182,26 +184,56 @@ def published_schema(model: type[BaseModel], title: str) -> dict[str, Any]:
     return schema
 
 
-def _reader(against: str | None, config: Path | None) -> QueryReader | None:
-    """Who is to read the queries, connected; None: this program."""
-    if against is None:
-        return None
-    url = None if against == CONFIGURED else against
-    if url is not None and not re.match("https?://[^/]", url):
-        raise CommandFailure(
-            f"--against {printable(url)}: no address of a Prometheus; write it like "
-            "--against http://127.0.0.1:9090, or --against configured"
-        )
-    try:
-        reader = app.query_parser_for(settings_from(config), environment(), url)
-        reader.connect()
-    except (Temporary, Permanent) as error:
-        raise CommandFailure(f"--against: {error}") from None
-    return reader
+class _Readers:
+    """The servers that are to read the queries, each connected when the first rule asks for it."""
+
+    def __init__(self, settings: Settings, against: str) -> None:
+        """`against`: an address, or CONFIGURED. Raises CommandFailure."""
+        if against != CONFIGURED and not re.match("https?://[^/]", against):
+            raise CommandFailure(
+                f"--against {printable(against)}: no address of a Prometheus; write it like "
+                "--against http://127.0.0.1:9090, or --against configured"
+            )
+        self._settings = settings
+        self._against = against
+        self._connected: dict[str, QueryReader] = {}
+
+    def judge_for(self, server: str | None) -> Judge:
+        """The judge of the rules that name this server. Raises CommandFailure."""
+        known = self._settings.prometheus.every
+        if self._against == CONFIGURED:
+            name, url = server or "", None
+            if name not in known:
+                return judge_query  # that there is none is told already
+        else:
+            # One of the settings is asked with what they say of the way to it.
+            same = (name for name, one in known.items() if _same(one.url, self._against))
+            found = next(same, None)
+            name, url = (found, None) if found is not None else ("", self._against)
+        if name not in self._connected:
+            self._connected[name] = self._connect(name, url)
+        return self._connected[name].judge
+
+    @property
+    def described(self) -> str:
+        """What read, and where; empty if there was nothing to read."""
+        return ", ".join(dict.fromkeys(one.described for one in self._connected.values()))
+
+    def _connect(self, name: str, url: str | None) -> QueryReader:
+        try:
+            reader = app.query_parser_for(self._settings, environment(), name, url)
+            reader.connect()
+        except (Temporary, Permanent) as error:
+            raise CommandFailure(f"--against: {error}") from None
+        return reader
+
+
+def _same(one: str, other: str) -> bool:
+    return one.rstrip("/") == other.rstrip("/")
 
 
 def _read(
-    paths: tuple[Path, ...], config: Path | None, judge: Judge | None = None
+    paths: tuple[Path, ...], config: Path | None, judge_for: JudgeFor | None = None
 ) -> tuple[Ruleset, Settings]:
     settings = settings_from(config)
     try:
@@ -214,7 +246,7 @@ def _read(
         actions if known else app.unrestricted(actions),
         app.WATCHES,
         settings.names if known else None,
-        judge or app.judge_for(settings),
+        judge_for or app.judges_for(settings),
     )
     return ruleset, settings
 
@@ -235,7 +267,10 @@ def _calendars(
 def _warnings(ruleset: Ruleset) -> list[FileMistake]:
     """What works, but not as people would expect."""
     told = ((document, undiscoverable(rule, app.LISTING)) for rule, document in ruleset.rules)
-    return [document.mistake(("changes",), text) for document, text in told if text]
+    found = [document.mistake(("changes",), text) for document, text in told if text]
+    documents = {rule.rule: document for rule, document in ruleset.rules}
+    shared = same_on_two_servers([rule for rule, _ in ruleset.rules])
+    return [*found, *(documents[r.rule].mistake(("changes",), text) for r, text in shared)]
 
 
 def _say_standing(ruleset: Ruleset, settings: Settings) -> None:

@@ -20,7 +20,7 @@ from daemon.core.rules import rule as ruling
 from daemon.core.rules import rule_checks
 from daemon.core.rules.known_names import KnownNames
 from daemon.core.rules.promql_dialect.judging import judge_query
-from daemon.core.rules.query_templates import Judge
+from daemon.core.rules.query_templates import JudgeFor
 from daemon.core.rules.rule import Rule
 from daemon.core.values.yaml_document import FileMistake, Mistakes, YamlDocument, one_document
 
@@ -79,11 +79,11 @@ def read_ruleset(
     actions: Mapping[str, Any],
     watches: Mapping[str, Any],
     names: KnownNames | None = None,
-    judge: Judge = judge_query,
+    judge_for: JudgeFor = lambda _: judge_query,
 ) -> Ruleset:
     """Read folders and single files; a file's roster and approvals lie beside it. `names`: those
-    that the settings give; None if nobody knows the settings. `judge` says whether a query would
-    be taken."""
+    that the settings give; None if nobody knows the settings. `judge_for` says of each server
+    whether it would take a query."""
     files: dict[Path, None] = {}
     mistakes: list[FileMistake] = []
     homes: dict[Path, None] = {}
@@ -110,7 +110,7 @@ def read_ruleset(
     roster = _roster(homes, mistakes)
     approvals = _approvals(homes, rules, mistakes, bool(mistakes))
     teams = roster.teams if roster else None
-    mistakes += rule_checks.check_rules(read, actions, watches, teams, names, judge)
+    mistakes += rule_checks.check_rules(read, actions, watches, teams, names, judge_for)
     freezes = _freezes(homes, roster, mistakes)
     ordered = sorted(set(mistakes), key=lambda m: (m.file, m.line, m.text))
     drills = read_drills(

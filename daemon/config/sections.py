@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -52,6 +53,12 @@ class PrometheusSettings(PrometheusServerSettings):
     def every(self) -> dict[str, PrometheusServerSettings]:
         """All servers by name; the one of the rules that name none has the empty name."""
         return {"": self, **self.servers}
+
+    def asked(self, named: Collection[str | None]) -> tuple[str, ...]:
+        """The names of the servers that somebody asks, where the rules name these: not the one
+        without a name, if all rules name one and nobody has said where it is."""
+        needless = "url" not in self.model_fields_set and bool(named) and all(named)
+        return tuple(name for name in self.every if name or not needless)
 
 
 def prometheus_setting(server: str | None) -> str:

@@ -41,8 +41,8 @@ class Probes:
             )
             _log.warning(text, alert=alert.name, label=PROBE_LABEL)
             return False
-        if alert.status != "firing":
-            return True
+        if alert.status != "firing" or delivery.reconciled:
+            return True  # that it is listed does not prove that it can be delivered
         known = await self._notes.read(PROBE_NOTE)
         if number not in known:
             await self._notes.write(PROBE_NOTE, [*known, number][-REMEMBERED:])

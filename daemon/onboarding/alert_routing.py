@@ -30,8 +30,9 @@ class Leg:
 
 @dataclass(frozen=True)
 class ProbePlan:
-    """A test alert: its labels, the legs that it takes, and the receivers of these that are not
-    ours. `inhibits`: it may keep other alerts from being told while it fires."""
+    """A test alert: its labels, the legs that it takes, and who else gets it: receivers that are
+    not ours, and what else one of ours tells. `inhibits`: it may keep other alerts from being told
+    while it fires."""
 
     labels: Labels
     legs: tuple[Leg, ...]
@@ -69,7 +70,9 @@ def plan_probe(
             labels |= {n: number for n in leg.group_by if n != "..." and n not in labels}
         legs = legs_of(config, labels)
         if any(leg.receiver in ours for leg in legs):
-            others = tuple(sorted({leg.receiver for leg in legs} - set(ours)))
+            reached = {leg.receiver for leg in legs}
+            beside = [one for name in reached & set(ours) for one in _beside_us(config, name)]
+            others = tuple(sorted({*(reached - set(ours)), *beside}))
             found.append(ProbePlan(labels, tuple(legs), others, _inhibits(config, labels)))
     return min(found, key=lambda plan: (len(plan.others), plan.inhibits), default=None)
 
@@ -145,6 +148,20 @@ def _examples(matcher: Matcher) -> Iterator[str]:
             plain = part.replace("\\", "").replace(".*", "").replace(".+", "x").strip("^$")
             if _PLAIN.fullmatch(plain):
                 yield plain
+
+
+def _beside_us(config: Mapping[str, Any], receiver: str) -> Iterator[str]:
+    """What a receiver of ours tells beside us: one of its webhooks is ours, and one alone."""
+    for one in _several(config.get("receivers")):
+        if one.get("name") != receiver:
+            continue
+        for key, given in one.items():
+            kind, _, end = key.rpartition("_")
+            count = len(given) if end == "configs" and isinstance(given, list) else 0
+            if kind == "webhook" and count > 1:
+                yield f"{count - 1} more webhook{'s' if count > 2 else ''} of {receiver}"
+            elif kind != "webhook" and count:
+                yield f"{kind} of {receiver}"
 
 
 def _inhibits(config: Mapping[str, Any], labels: Mapping[str, str]) -> bool:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Literal
 
 from daemon.config.sections import prometheus_setting
@@ -173,13 +174,22 @@ def judge_names(rule: Rule, server: MetricsServer) -> list[Finding]:
     return [wrong(f"rule {rule.rule}", text, mend)]
 
 
-def judge_answers(rule: str, silent: Sequence[str], refused: Mapping[str, str]) -> list[Finding]:
-    """What a rule's queries return now: which are `silent`, and which are `refused` and why."""
+def judge_answers(
+    rule: str,
+    silent: Sequence[str],
+    refused: Mapping[str, str],
+    partial: Mapping[str, str] = MappingProxyType({}),
+) -> list[Finding]:
+    """What a rule's queries return now: which are `silent`, and which are `refused` or answered in
+    part, and why."""
     place = f"rule {rule}"
     found = [
         wrong(place, f"`{name}` is refused: {why}", f"mend `problem.{name}`")
         for name, why in refused.items()
     ]
+    for name, why in partial.items():
+        text = f"the answer of `{name}` is partial, so the problem could not be measured: {why}"
+        found.append(wrong(place, text, "look at what Prometheus reads from: a store is away"))
     for name in silent:
         text = f"`{name}` returns nothing now, so the problem could not be measured"
         mend = "look at it in Prometheus: is a metric or a label spelled otherwise?"

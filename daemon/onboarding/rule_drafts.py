@@ -46,12 +46,14 @@ def draft_rules(
     labels: Collection[str] | None = None,
     taken: Collection[str] = (),
     proposed_by: str = "stopgap init --from-prometheus",
+    server: str = "",
 ) -> list[RuleDraft]:
     """One rule file for each name of an alert; each of them passes `stopgap check`. A name that
     no rule can have as its own is left out.
 
     `labels` are all label names that Prometheus has, None if unknown. `taken` are names of rules
-    that exist. `proposed_by`: the command that the files name as their author.
+    that exist. `proposed_by`: the command that the files name as their author. `server`: the
+    one of `prometheus.servers` that they come from; empty: the one that rules need not name.
     """
     named: dict[str, list[Alerting]] = {}
     for alert in alerts:
@@ -61,7 +63,7 @@ def draft_rules(
         # The severest of several stands for all: its threshold is the one that matters most.
         chosen = sorted(same, key=lambda alert: alert.level)
         rule = _free(file_name(same[0].name), names)
-        proposal = _proposal(rule, chosen, recordings, team, labels, proposed_by)
+        proposal = _proposal(rule, chosen, recordings, team, labels, proposed_by, server)
         if proposal is not None:
             names.add(rule)
             found.append(proposal)
@@ -75,6 +77,7 @@ def _proposal(
     team: str,
     labels: Collection[str] | None,
     proposed_by: str,
+    server: str,
 ) -> RuleDraft | None:
     first = same[0]
     path = f"{file_name(first.group)}/{rule}.yaml"
@@ -84,7 +87,7 @@ def _proposal(
         first.name, {label: reference(label) for label in group_by}, "no sound rule came of it"
     )
     for attempt in (measured, counted):
-        text = rule_text(rule, same, attempt, group_by, unsure, team, proposed_by)
+        text = rule_text(rule, same, attempt, group_by, unsure, team, proposed_by, server)
         if _sound(text):
             return RuleDraft(path, rule, text, attempt.kind, len(same), attempt.why)
     return None

@@ -40,9 +40,11 @@ def rule_text(
     unsure: bool,
     team: str,
     proposed_by: str,
+    server: str = "",
 ) -> str:
     """The rule file of the alerts of one name, the severest first. `unsure`: `group_by` is a
-    guess. `proposed_by`: the command that the file names as its author."""
+    guess. `proposed_by`: the command that the file names as its author. `server`: of
+    `prometheus.servers`, which measures it; empty: the one that rules need not name."""
     lines = [
         f"# Proposed by `{proposed_by}`; go over it before you trust it.",
         *_comments(same, found),
@@ -61,6 +63,7 @@ def rule_text(
     lines += [
         f"team: {_scalar(team)}   # who owns it, from roster.yaml",
         "mode: observe   # nothing is done; what would have been done is written down",
+        *([f"prometheus: {_scalar(server)}   # where it is measured"] if server else ()),
         "",
         *_problem(same, found),
         "",

@@ -27,13 +27,18 @@ def judge_server(
     return good(_CHECK, f"it is {server.title} ({printable(server.told_by)})")
 
 
-def judge_lag(server: MetricsServer, plainly: timedelta | None, ours: timedelta | None) -> Finding:
+def judge_lag(
+    server: MetricsServer, plainly: timedelta | None, ours: timedelta | None, max_age: timedelta
+) -> Finding:
     """How old the newest sample is that it tells, asked `plainly`, and as our queries are asked;
-    None if it has no scrape targets."""
+    None if it has no scrape targets. What is older than `max_age` is not believed."""
     if plainly is None or ours is None:
         mend = "it has no `up`: are the targets scraped, and does it get their `up`?"
         return warning(_CHECK, "how far its answers are behind cannot be measured", mend)
     text = f"the newest sample that it tells is {_short(ours)} old"
+    if ours > max_age:
+        text = f"{text}: more than {_short(max_age)} is taken for a monitoring outage"
+        return wrong(_CHECK, text, "look whether it scrapes, and where its samples are held up")
     if server.traits.parameters and plainly > ours + timedelta(seconds=2):
         asked = "&".join(f"{name}={value}" for name, value in server.traits.parameters.items())
         text = f"asked plainly its answers are {_short(plainly)} old, with {asked} {_short(ours)}"

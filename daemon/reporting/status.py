@@ -112,8 +112,8 @@ class System(Frozen):
 class StatusReport:
     """Looks at everything at once. What a reload replaces is asked for anew each time.
 
-    A peer is None if none is configured. `actions` is the size of the catalogue. `autonomy`: the
-    record of a rule's automatic decisions.
+    A peer is None if none is configured; `needs`: whether one of that name is asked for anything.
+    `actions` is the size of the catalogue. `autonomy`: the record of a rule's automatic decisions.
     """
 
     repository: IncidentRepository
@@ -128,6 +128,7 @@ class StatusReport:
     peers: Mapping[str, Peer | None] = field(default_factory=dict)
     calendars: Callable[[], Sequence[CalendarReport]] = tuple
     store_trouble: Callable[[], str] = lambda: ""
+    needs: Callable[[str], bool] = lambda _: True
     autonomy: Callable[[str], AutonomyRecord] = lambda _: AutonomyRecord()
 
     async def rule_reports(self) -> list[RuleReport]:
@@ -171,7 +172,8 @@ class StatusReport:
     async def system(self) -> System:
         """The daemon as a whole; asks the peers, so it may take PEER_SECONDS. Raises Temporary."""
         now = self.repository.clock()
-        answers = asyncio.gather(*(_ask(name, peer) for name, peer in self.peers.items()))
+        needed = {name: peer for name, peer in self.peers.items() if self.needs(name)}
+        answers = asyncio.gather(*(_ask(name, peer) for name, peer in needed.items()))
         try:
             opened = await self.repository.journal.open_heads()
             heads = [head for head in opened if not drill_of(head.key)]

@@ -351,6 +351,7 @@ async def test_what_alertmanager_lists_can_be_compared_or_it_is_told_why_not(
         (VictoriaMetricsServer(), "prometheus", {"the settings say Prometheus": "wrong"}),
         (PromqlServer(build=[]), "auto", {"it does not tell what it is": "warning"}),
         (mimir(scraped_ago=8.0), "auto", {"verification waits 9s longer": "ok"}),
+        (mimir(scraped_ago=150.0), "auto", {"more than 2m is taken for a monitoring": "wrong"}),
         (ThanosServer(), "thanos", {"it is Thanos 0.36.1 (`prometheus.flavour`)": "ok"}),
         (PromqlServer(), "auto", {"it is Prometheus 2.53.3 (its version 2.53.3)": "ok"}),
     ],
@@ -383,7 +384,7 @@ async def test_hints_of_prometheus_are_told_and_spoil_nothing(
             server, "instant", lambda form: (200, {**whole(form)[1], "warnings": ["a store"]})
         )
         found = await examine()
-        assert found.said("`total` is refused: its answer is partial: a store").state == "wrong"
+        assert found.said("so the problem could not be measured: a store").state == "wrong"
 
 
 async def test_a_test_page_goes_out_by_each_way(

@@ -192,6 +192,7 @@ async def test_rules_are_proposed_for_the_alerts_that_have_none(
         ):
             assert told in made.out
         assert "rules/web/errors-high.yaml" in made.out
+        assert "stopgap test" not in made.out, "nothing was written that it could play"
         assert f"url: {prometheus.url}\n" in (tmp_path / "stopgap.yaml").read_text()
         checked = await asyncio.to_thread(stopgap, tmp_path, "check")
         assert (checked.code, checked.out) == (0, "4 rules, no mistake\n")
@@ -200,6 +201,42 @@ async def test_rules_are_proposed_for_the_alerts_that_have_none(
         assert "1 rules proposed" not in again.out
         assert "for 1 of 4 alerting rules; 3 have a rule already" in again.out
         assert (tmp_path / "rules/web/down.yaml").exists()
+
+
+async def test_rules_ask_the_server_that_their_alerts_come_from(
+    tmp_path: Path, stopgap: Runs
+) -> None:
+    """Alerts of a further Prometheus must not be measured by the main one unsaid."""
+    async with Prometheus().serving() as eu, Prometheus().serving() as us:
+        (tmp_path / "token").write_text("hunter2")
+        (tmp_path / "stopgap.yaml").write_text(
+            f"prometheus: {{url: '{us.url}', servers: "
+            f"{{eu: {{url: '{eu.url}/', bearer_token: 'file:token'}}}}}}\n"
+        )
+        asks = ("init", "--from-prometheus")
+        made = await asyncio.to_thread(stopgap, tmp_path, *asks, eu.url)
+        assert (made.code, made.err) == (0, "")
+        assert "Note:" not in made.out
+        assert eu.asked[0]["headers"]["Authorization"] == "Bearer hunter2"
+        drafts = [yaml.safe_load(f.read_text()) for f in (tmp_path / "rules/web").iterdir()]
+        assert [rule["prometheus"] for rule in drafts] == ["eu"] * 4
+        main = await asyncio.to_thread(stopgap, tmp_path, *asks, us.url)
+        assert (
+            "alerts of it have a rule that another Prometheus measures: down, errors-high, full, "
+            "watchdog. Where both have the alert, give each a rule of its own" in main.out
+        )
+
+
+async def test_rules_for_a_server_that_the_settings_do_not_have_are_warned_of(
+    tmp_path: Path, stopgap: Runs
+) -> None:
+    async with Prometheus().serving() as other:
+        (tmp_path / "stopgap.yaml").write_text("prometheus: {url: 'http://main:9090'}\n")
+        asks = ("init", "--from-prometheus", other.url)
+        made = await asyncio.to_thread(stopgap, tmp_path, *asks)
+        assert (made.code, made.err) == (0, "")
+        assert f"Note: {other.url} is no Prometheus of stopgap.yaml" in made.out
+        assert "would be measured by http://main:9090: name it in `prometheus.servers`" in made.out
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from daemon.cli.doctor import probe
 from daemon.cli.doctor.context import Installation
 from daemon.cli.doctor.probe import prove_route
 from daemon.config.settings import Settings
+from daemon.core.alertmanager import RECONCILED
 from daemon.core.reconciliation.probe_alerts import PROBE_LABEL, PROBE_NOTE, signed_labels
 from daemon.core.rules.rule import RuleBook
 from daemon.intake.intake import Intake
@@ -66,19 +67,21 @@ class Chain:
             probes=probes_for(store),
         )
 
-    async def deliver(self, alert: Mapping[str, Any], status: str = "firing") -> None:
+    async def deliver(
+        self, alert: Mapping[str, Any], status: str = "firing", group: str = "{}"
+    ) -> None:
         """Alertmanager's webhook tells of that alert."""
         body = {
             "version": "4",
-            "groupKey": "{}",
+            "groupKey": group,
             "receiver": "stopgap",
             "status": status,
             "groupLabels": {},
             "alerts": [{**alert, "status": status, "endsAt": "0001-01-01T00:00:00Z"}],
         }
         await self.intake.receive(json.dumps(body).encode())
-        async with asyncio.TaskGroup() as group:
-            assert await self.intake._work(group)
+        async with asyncio.TaskGroup() as tasks:
+            assert await self.intake._work(tasks)
 
     async def proves(
         self,
@@ -157,6 +160,16 @@ async def test_its_end_says_nothing_either(chain: Chain) -> None:
     assert await chain.incidents == 0
 
 
+async def test_that_alertmanager_lists_it_is_no_proof_that_it_arrives(chain: Chain) -> None:
+    """Its list is taken in, too: a broken webhook must not pass by that."""
+    secret = chain.store.keys.current.signing.secret
+    labels = signed_labels({"alertname": "StopgapTestAlert_1"}, "1", secret, app.now())
+    alert = {"labels": labels, "startsAt": app.now().isoformat()}
+    await chain.deliver(alert, group=f"{RECONCILED}stopgap")
+    assert await chain.store.notes.read(PROBE_NOTE) == ()
+    assert await chain.incidents == 0
+
+
 @pytest.mark.parametrize(
     "forge",
     [
@@ -184,7 +197,7 @@ async def test_what_others_would_get_is_sent_only_if_that_is_asked_for(chain: Ch
     assert "--send-test-alert" in found.mend
     assert chain.alerts.posted == []
     found = await chain.proves(CATCH_ALL, test_alert=True)
-    assert found.text.endswith("paged nobody; it went to pager, too")
+    assert found.text.endswith("paged nobody here; it went to pager, too")
 
 
 async def test_a_guessed_receiver_that_is_not_called_ours_is_asked_about(chain: Chain) -> None:

@@ -16,7 +16,7 @@ import yaml
 from aiohttp import web
 from pydantic import ValidationError
 
-from daemon.adapters.tls import Trust, distrust
+from daemon.adapters.tls import Trust, distrust, distrust_mend
 from daemon.app import prometheus_for
 from daemon.config.settings import Settings
 from daemon.core.values.outcome import Permanent, Temporary
@@ -163,6 +163,21 @@ async def test_init_asks_likewise_and_doctor_by_what_it_has_written(
 )
 def test_why_tls_failed_is_told_in_openssls_words(text: str, why: str) -> None:
     assert distrust(Exception(text)) == why
+
+
+@pytest.mark.parametrize(
+    ("why", "mend"),
+    [
+        ("certificate verify failed: certificate has expired", "let its certificate be renewed"),
+        ("certificate verify failed: certificate is not yet valid", "this machine's clock"),
+        ("certificate verify failed: Hostname mismatch, certificate is not valid for 'a'.", "name"),
+        ("certificate verify failed: IP address mismatch", "into the address"),
+        ("certificate verify failed: unable to get local issuer certificate", "see `x.tls`"),
+        ("sslv3 alert certificate expired", "see `x.tls`"),
+    ],
+)
+def test_no_setting_of_ours_is_blamed_for_the_servers_certificate(why: str, mend: str) -> None:
+    assert mend in distrust_mend(why, "see `x.tls`")
 
 
 def test_no_file_at_all_is_this_machines_own_trust() -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 import requests
+from aiohttp import web
 
 from daemon.adapters.query_parser import QueryParser
 from daemon.core.rules.promql_dialect.servers import VICTORIAMETRICS
 from daemon.core.values.outcome import Permanent, Temporary
 from tests.contract.test_cli import stopgap
+from tests.doubles.serving import Double
 
 PARSE, FORMAT, RUN = "/api/v1/parse_query", "/api/v1/format_query", "/api/v1/query"
 
@@ -151,6 +154,12 @@ def test_a_server_that_goes_away_is_not_waited_for_at_each_query() -> None:
     assert tries == 1
 
 
+ROSTER = (
+    "people: {ada: {name: Ada, contact: [{console: true}]}}\n"
+    "default_policy: shop\n"
+    "teams: {shop: {policy: shop}}\n"
+    "policies: {shop: {tiers: [{notify: [ada], wait: 5m}]}}\n"
+)
 RULE = """
 rule: checkout
 team: shop
@@ -168,12 +177,7 @@ def test_a_hint_is_no_warning(tmp_path: Path) -> None:
     (tmp_path / "rules").mkdir()
     rule = tmp_path / "rules/checkout.yaml"
     rule.write_text(RULE)
-    (tmp_path / "rules/roster.yaml").write_text(
-        "people: {ada: {name: Ada, contact: [{console: true}]}}\n"
-        "default_policy: shop\n"
-        "teams: {shop: {policy: shop}}\n"
-        "policies: {shop: {tiers: [{notify: [ada], wait: 5m}]}}\n"
-    )
+    (tmp_path / "rules/roster.yaml").write_text(ROSTER)
     ended = stopgap(tmp_path, "check")
     assert (ended.returncode, ended.stderr) == (0, ""), ended.stdout
     line = f"hint: {rule}:8: problem.bad: a duration as a number needs Prometheus 2.54 or newer"
@@ -186,6 +190,81 @@ def test_a_hint_is_no_warning(tmp_path: Path) -> None:
     refused = stopgap(tmp_path, "check")
     assert refused.returncode == 1
     assert f"{rule}:8: problem.bad: not PromQL: the regular expression '5..++'" in refused.stdout
+
+
+METRICSQL = """
+rule: checkout-{name}
+match: [alertname="CheckoutFails", region="{name}"]
+team: shop
+prometheus: {name}
+problem:
+  symptom: failing checkouts
+  value: sum(m) default 0
+  direction: lower_is_better
+  confirm: {{by: 2}}
+"""
+
+
+def test_each_query_is_judged_by_the_kind_of_server_that_its_rule_asks(tmp_path: Path) -> None:
+    """The main server's flavour says nothing of another one's."""
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules/roster.yaml").write_text(ROSTER)
+    (tmp_path / "rules/two.yaml").write_text(
+        METRICSQL.format(name="eu") + "---" + METRICSQL.format(name="us")
+    )
+    (tmp_path / "stopgap.yaml").write_text(
+        "prometheus: {flavour: prometheus, servers: {"
+        "eu: {url: 'http://eu', flavour: victoriametrics}, us: {url: 'http://us'}}}"
+    )
+    found = json.loads(stopgap(tmp_path, "check", "--json").stdout)
+    assert [mistake["line"] for mistake in found["mistakes"]] == [18]
+    assert [(hint["line"], hint["place"]) for hint in found["hints"]] == [(8, "problem.value")]
+
+
+class Reads(Double):
+    """A Prometheus that refuses what has a word in it. `words`: of the queries that it read."""
+
+    def __init__(self, refuses: str = "\0") -> None:
+        super().__init__()
+        self.refuses = refuses
+
+    def routes(self) -> list[web.RouteDef]:
+        path = "/api/v1/{name:query|format_query}"
+        return [web.post(path, self._read), web.get("/api/v1/status/{_:.*}", self._build)]
+
+    async def _read(self, request: web.Request) -> web.Response:
+        query = str((await request.post()).get("query"))
+        if query == "vector(" or self.refuses in query:
+            return web.json_response({"status": "error", "error": "parse error: no"}, status=400)
+        return web.json_response({"status": "success", "data": query})
+
+    async def _build(self, _: web.Request) -> web.Response:
+        return web.json_response({"status": "success", "data": {"version": "3.5.0"}})
+
+
+async def test_each_rule_is_read_by_the_server_that_measures_it(tmp_path: Path) -> None:
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules/roster.yaml").write_text(ROSTER)
+    (tmp_path / "rules/two.yaml").write_text(
+        METRICSQL.format(name="eu") + "---" + METRICSQL.format(name="us")
+    )
+    async with Reads().serving() as eu, Reads("default").serving() as us:
+        (tmp_path / "token").write_text("hunter2")
+        (tmp_path / "stopgap.yaml").write_text(
+            f"prometheus: {{url: 'http://127.0.0.1:1', servers: {{us: {{url: '{us.url}'}}, "
+            f"eu: {{url: '{eu.url}', bearer_token: 'file:token'}}}}}}"
+        )
+        ended = await asyncio.to_thread(stopgap, tmp_path, "check", "--against", "configured")
+        assert ended.returncode == 1, ended.stderr
+        assert f"two.yaml:18: problem.value: {us.url} refuses it: parse error: no" in ended.stdout
+        assert "two.yaml:8:" not in ended.stdout
+        assert {seen["headers"]["Authorization"] for seen in eu.asked} == {"Bearer hunter2"}
+        assert not any("Authorization" in seen["headers"] for seen in us.asked)
+        # An address of the settings is reached as they say.
+        eu.asked.clear()
+        ended = await asyncio.to_thread(stopgap, tmp_path, "check", "--against", f"{eu.url}/")
+        assert ended.returncode == 0, ended.stdout
+        assert {seen["headers"]["Authorization"] for seen in eu.asked} == {"Bearer hunter2"}
 
 
 def test_an_address_that_is_none_is_told(tmp_path: Path) -> None:

@@ -138,8 +138,8 @@ SECRET = "hunter2"  # in all values below
 @pytest.mark.parametrize(
     ("variable", "value", "told"),
     [
-        ("COMMANDS__ALLOW", "/bin/hunter2", 'valid tuple; write it as JSON: ["a", "b"]'),
-        ("COMMANDS__ALLOW", '[["a"], "hunter2"]', "commands.allow.1: input should be a valid"),
+        ("COMMANDS__ALLOW", "/bin/hunter2", 'a list; write it as JSON: ["a", "b"]'),
+        ("COMMANDS__ALLOW", '[["a"], "hunter2"]', "commands.allow.1: input should be a list"),
         ("COMMANDS__ALLOW", "[" * 100_000 + "hunter2", "write it as JSON"),
         ("SMTP", "hunter2", 'SmtpSettings; write it as JSON: {"key": "value"}'),
         ("SMTP", '{"password": "hunter2"}', "smtp.password: say where the secret is, env:NAME"),
@@ -148,14 +148,14 @@ SECRET = "hunter2"  # in all values below
         ("SLACK", '{"tokn": "hunter2"}', "slack.tokn: unknown key; did you mean `token`?"),
         ("PROMETHEUS__URL", "ftp://u:hunter2@x", "string should match pattern '^https?://'"),
         ("ACTIONS", '{"a": "hunter2"}', "actions.a: input should be a valid dictionary"),
-        ("AUTH__PROXY__FROM", "hunter2", "auth.proxy.from: input should be a valid tuple"),
+        ("AUTH__PROXY__FROM", "hunter2", "auth.proxy.from: input should be a list"),
         ("AUDIT__FORMER_KEYS", '["hunter2"]', "audit.former_keys.0: say where the secret is"),
-        ("AUDIT__FORMER_KEYS", '{"a": "hunter2"}', 'valid tuple; write it as JSON: ["a", "b"]'),
+        ("AUDIT__FORMER_KEYS", '{"a": "hunter2"}', 'a list; write it as JSON: ["a", "b"]'),
         ("AUTH__OIDC", '{"issuer": "hunter2"}', "auth.oidc.client_id: is missing; add it"),
         ("AUTH__PROXY__FROM", '["hunter2"]', "auth.proxy.from.0: this is no network; write it"),
         ("SHUTDOWN", "hunter2", "shutdown: this is not a duration; write it like 30s"),
         ("RECOVERY__OUTAGE", "hunter2", "recovery.outage: this is not a share; write it like 5%"),
-        ("HTTP__ALLOW", '{"hunter2": 1}', 'valid tuple; write it as JSON: ["a", "b"]'),
+        ("HTTP__ALLOW", '{"hunter2": 1}', 'a list; write it as JSON: ["a", "b"]'),
     ],
     ids=range(18),  # the values are long
 )

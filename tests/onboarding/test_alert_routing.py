@@ -106,6 +106,23 @@ def test_who_else_gets_it_and_whom_it_would_silence_is_told() -> None:
     assert (plan.others, plan.inhibits) == ((), True)
 
 
+def test_what_our_receiver_tells_beside_us_gets_it_too() -> None:
+    """A receiver may call people by itself: no test alert goes there unasked."""
+    hook = {"url": "<secret>"}
+    receivers = [
+        {"name": "stopgap", "webhook_configs": [hook, hook], "pagerduty_configs": [{}]},
+        {"name": "pager", "opsgenie_configs": [{}]},
+    ]
+    tree = {"route": {"receiver": "stopgap"}, "receivers": receivers}
+    plan = plan_probe(tree, ["stopgap"], NAME, NUMBER)
+    assert plan is not None
+    assert plan.others == ("1 more webhook of stopgap", "pagerduty of stopgap")
+    receivers[0] = {"name": "stopgap", "webhook_configs": [hook], "email_configs": []}
+    plan = plan_probe(tree, ["stopgap"], NAME, NUMBER)
+    assert plan is not None
+    assert plan.others == ()
+
+
 def test_of_several_routes_the_one_that_nobody_shares_is_taken() -> None:
     routes = [
         {"receiver": "stopgap", "matchers": ['severity="page"'], "continue": True},

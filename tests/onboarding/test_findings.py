@@ -100,12 +100,15 @@ def test_a_query_that_cannot_be_filled_in_is_refused() -> None:
 def test_labels_that_an_old_server_cannot_have_are_told(
     flavour: MetricsFlavour, version: str, told: bool
 ) -> None:
+    server = MetricsServer(flavour, version)
     text = RULE.replace('service="$service"', '"service.name"="${service.name}"')
     [(dotted, _)] = load(text.replace("group_by: [service]", "group_by: [service.name]"), "r.yaml")
-    found = judge_names(dotted, MetricsServer(flavour, version))
+    found = judge_names(dotted, server)
     assert [(one.state, one.check) for one in found] == [("wrong", f"rule {dotted.rule}")] * told
     if told:
         assert f"name service.name, and Prometheus {version} has no such names" in found[0].text
+        assert "came with Prometheus 3.0" in found[0].mend
+    assert judge_names(RULE_OF_STAGE, server) == []
 
 
 def test_that_nothing_fails_is_no_mistake_that_nothing_happens_is() -> None:

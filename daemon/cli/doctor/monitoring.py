@@ -45,10 +45,14 @@ BUILD_INFORMATION = "/api/v1/status/buildinfo"
 
 async def check_prometheus(installation: Installation) -> AsyncIterator[Finding]:
     """Whether each server answers, agrees on the time, and scrapes."""
-    names = installation.settings.prometheus.every
+    names = _servers_asked(installation)
     for found in await asyncio.gather(*(_checked(installation, name) for name in names)):
         for finding in found:
             yield finding
+
+
+def _servers_asked(installation: Installation) -> Sequence[str]:
+    return installation.settings.prometheus.asked([rule.prometheus for rule in installation.rules])
 
 
 async def _checked(installation: Installation, name: str) -> list[Finding]:
@@ -97,17 +101,18 @@ async def _check_server(installation: Installation, name: str) -> AsyncIterator[
 
 async def check_server(installation: Installation) -> AsyncIterator[Finding]:
     """Which kind of server answers, how far its answers are behind, and where its alerts are."""
-    names = installation.settings.prometheus.every
+    names = _servers_asked(installation)
     for found in await asyncio.gather(*(_kind_of(installation, name) for name in names)):
         for finding in found:
             yield finding
 
 
 async def _kind_of(installation: Installation, name: str) -> list[Finding]:
-    """What there is to say of the kind of one server; nothing if it is away, which the other check
-    says."""
+    """What there is to say of the kind of one server; nothing if it answers no query, which the
+    other check says."""
     settings, environ = installation.settings, installation.environ
-    given = settings.prometheus.every[name].given_flavour
+    chosen = settings.prometheus.every[name]
+    given = chosen.given_flavour
     try:
         asked = app.prometheus_for(settings, environ, name)
         unbiased = app.prometheus_for(settings, environ, name, finding_out=True)
@@ -121,7 +126,7 @@ async def _kind_of(installation: Installation, name: str) -> list[Finding]:
         )
         judged = [
             judge_server(server, found, given),
-            judge_lag(server, _age(plainly), _age(ours)),
+            judge_lag(server, _age(plainly), _age(ours), chosen.max_age),
             judge_alerting(server, await _rule_groups(installation, name)),
         ]
     except (Temporary, Permanent, TimeoutError):
@@ -156,8 +161,8 @@ async def check_queries(installation: Installation) -> AsyncIterator[Finding]:
 async def _asked(
     installation: Installation, name: str, rules: Sequence[Rule]
 ) -> Sequence[list[Finding]]:
-    """What is wrong with the queries of each of the rules of one server; nothing if it is away,
-    which the other check says."""
+    """What is wrong with the queries of each of the rules of one server; nothing if it answers no
+    query, which the other check says."""
     try:
         metrics = app.prometheus_for(installation.settings, installation.environ, name)
     except Permanent:
@@ -173,7 +178,7 @@ async def _asked(
             ]
             for rule in rules
         ]
-    except (Temporary, TimeoutError):
+    except (Temporary, Permanent, TimeoutError):
         return ()
     finally:
         metrics.close()
@@ -185,6 +190,7 @@ async def _answers(
     """What is wrong with a rule's queries. Raises Temporary."""
     silent: list[str] = []
     refused: dict[str, str] = {}
+    partial: dict[str, str] = {}
     hints: list[str] = []
     scrapes: list[timedelta] = []
     for name, template in main_queries(rule.problem).items():
@@ -193,7 +199,7 @@ async def _answers(
             answer = await metrics.instant(f"count({query})", app.now())
             hints += answer.hints
             if answer.warnings:
-                refused[name] = f"its answer is partial: {answer.warnings[0]}"
+                partial[name] = answer.warnings[0]
                 continue
             if not answer.series:
                 silent.append(name)
@@ -207,7 +213,8 @@ async def _answers(
         except TimeoutError:
             setting = prometheus_setting(rule.prometheus)
             refused[name] = f"it takes longer than `{setting}.timeout`"
-    findings = [*judge_answers(rule.rule, silent, refused), *hint_findings(rule.rule, hints)]
+    findings = judge_answers(rule.rule, silent, refused, partial)
+    findings += hint_findings(rule.rule, hints)
     server = installation.settings.prometheus.every[rule.prometheus or ""]
     windows = judge_windows(rule, scrapes, server.max_age)
     return [*findings, windows] if windows is not None else findings
@@ -230,8 +237,11 @@ async def _intervals(installation: Installation, name: str) -> dict[str, timedel
 async def _count(metrics: Prometheus, query: str) -> int:
     try:
         return int(one_number(await metrics.instant(query, app.now())) or 0)
-    except (Unmeasurable, TimeoutError):
-        raise Temporary(f"`{query}` is not answered; is it overloaded?") from None
+    except Unmeasurable as error:
+        mend = "look there; while its answers are partial nothing is measured"
+        raise Temporary(f"`{query}`: {error.text}; {mend}") from None
+    except TimeoutError:
+        raise Temporary(f"`{query}` is not answered in time; is it overloaded?") from None
 
 
 async def _rule_groups(installation: Installation, name: str) -> int:

@@ -125,7 +125,7 @@ async def _sent(store: Store, peer: Alertmanager, plan: ProbePlan, number: str) 
         if await _arrives(store, number):
             ours = {leg.receiver for leg in plan.legs} - set(plan.others)
             text = f"a test alert came through it by {', '.join(map(printable, sorted(ours)))} in "
-            text += f"{loop.time() - began:.1f} s and paged nobody"
+            text += f"{loop.time() - began:.1f} s and paged nobody here"
             if plan.others:
                 text += f"; it went to {', '.join(map(printable, plan.others))}, too"
             return RouteProof(True, good(_CHECK, text))

@@ -94,7 +94,9 @@ def _numbers(
         parts.append(the_worst if same else f"{worst} at worst")
     if problem.bounds:
         parts.append(f"a problem {problem.bounds}")
-    if problem.baseline is not None:
+    if problem.target is not None:
+        parts.append(f"target {_level(problem, problem.target)}")
+    elif problem.baseline is not None:
         parts.append(f"normally {_level(problem, problem.baseline)}")
     begun = problem.onset or problem.begun_by or incident.confirmed_at or problem.at
     parts.append(_span(begun, incident.recovered_at))

@@ -26,6 +26,9 @@ STORM_PAGES: frozenset[Purpose] = frozenset({"storm", "storm_growth"})
 STORM_ALERT = "storm"
 """The one alert of a pager that they all are."""
 
+_WHY = 200
+"""So many characters of why nothing can be measured are told."""
+
 
 def direct_page(
     incident: Incident,
@@ -114,6 +117,9 @@ def headline(incident: Incident) -> str:
             parts.append("the monitoring is out, so nothing can be judged and nothing will be done")
         if incident.problem.reason == "own_targets_down":
             parts.append(incident.problem.text)  # the title is still the alert's
+        if incident.problem.verdict == "query_error":
+            # Whoever is called must see what to mend, so that it can be measured.
+            parts.append(incident.problem.text.partition("; ")[0][:_WHY])
     if not incident.rule:
         why = without_rule(incident)
         parts.append(f"{why}: nothing is measured, nothing will be done by itself")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from daemon.core.rules.query_templates import names_in
+from daemon.core.rules.rule import Rule
 from daemon.core.values.yaml_document import FileMistake, YamlDocument
+
+_BY_METRICS = "kube_state_metrics"
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,28 @@ def check_names(
         if getattr(taker.Params, "in_cluster", False) and cluster not in known.clusters:
             text = _unknown(cluster, "kubernetes.clusters", known.clusters)
             yield document.mistake((*place, "cluster"), text)
+
+
+def same_on_two_servers(rules: Sequence[Rule]) -> Iterator[tuple[Rule, str]]:
+    """The rules whose workload bears the same name on another Prometheus, so that the deployments
+    of one would be told of the other; each with what to write."""
+    seen: dict[str, set[str | None]] = {}
+    watched = [(rule, rule.changes.get(_BY_METRICS)) for rule in rules]
+    for rule, params in watched:
+        if params is not None:
+            seen.setdefault(repr(sorted(params.items())), set()).add(rule.prometheus)
+    for rule, params in watched:
+        if params is None or params.get("cluster"):
+            continue
+        servers = seen[repr(sorted(params.items()))]
+        if len(servers) > 1:
+            others = sorted(other or "the one without a name" for other in servers)
+            yield (
+                rule,
+                f"the same workload is watched on several Prometheus servers ({', '.join(others)}),"
+                " and a deployment in one would be blamed for trouble of the other; say which "
+                "cluster it is in, such as `cluster: eu`",
+            )
 
 
 def _given(

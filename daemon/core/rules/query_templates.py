@@ -45,6 +45,8 @@ _OPERATORS = {"Equal": "=", "NotEqual": "!=", "Re": "=~", "NotRe": "!~"}
 
 Judge = Callable[[str], QueryJudgement]
 """Who says whether a rendered query would be taken: this program, or the server itself."""
+JudgeFor = Callable[[str | None], Judge]
+"""Who judges the queries of the rules that ask the Prometheus of this name; None: name none."""
 
 
 class TemplateError(ValueError):

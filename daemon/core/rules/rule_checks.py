@@ -13,6 +13,7 @@ from daemon.core.rules.label_names import label_text, reference
 from daemon.core.rules.promql_dialect.judging import judge_query
 from daemon.core.rules.query_templates import (
     Judge,
+    JudgeFor,
     check_query,
     names_in,
     query_hints,
@@ -32,14 +33,14 @@ def check_rules(
     watches: Mapping[str, Any],
     teams: Iterable[str] | None,
     names: KnownNames | None = None,
-    judge: Judge = judge_query,
+    judge_for: JudgeFor = lambda _: judge_query,
 ) -> list[FileMistake]:
     """Every mistake that a file alone does not show.
 
     It looks at the documents as written, so that a mistake in one place hides none elsewhere.
     `actions` and `watches` map names to objects with `Params` (a pydantic model) and, for
     actions, `allowed(params)`; see `daemon.core.ports`. `teams` and `names` are None if nobody
-    knows them. `judge` says whether a query would be taken.
+    knows them. `judge_for` says of each server whether it would take a query.
     """
     mistakes: list[FileMistake] = []
     seen: dict[str, str] = {}
@@ -56,7 +57,7 @@ def check_rules(
         if teams is not None and isinstance(team, str) and team not in set(teams):
             text = f"no team {team!r} in the roster; known: {_listed(teams)}"
             mistakes.append(document.mistake(("team",), text))
-        mistakes += _check_queries(document, data, judge)
+        mistakes += _check_queries(document, data, judge_for(_server(data)))
         mistakes += _check_plan(document, data, actions, watches)
     return [*mistakes, *_check_dependencies(rules, seen)]
 
@@ -94,16 +95,22 @@ def _check_queries(
 
 
 def rule_hints(
-    rules: Iterable[tuple[Rule, YamlDocument]], judge: Judge = judge_query
+    rules: Iterable[tuple[Rule, YamlDocument]], judge_for: JudgeFor = lambda _: judge_query
 ) -> list[FileMistake]:
     """What to know about queries that are not wrong, each with its place."""
     return [
         document.mistake(query.place, hint)
-        for _, document in rules
+        for rule, document in rules
+        for judge in (judge_for(rule.prometheus),)
         for query in _queries(document.data)
         if check_query(query.template, _labels(document.data), query.windowed, judge) is None
         for hint in query_hints(query.template, judge)
     ]
+
+
+def _server(data: Mapping[str, Any]) -> str | None:
+    named = data.get("prometheus")
+    return named if isinstance(named, str) else None
 
 
 def _queries(data: Mapping[str, Any]) -> Iterator[_RuleQuery]:

@@ -213,6 +213,8 @@ def _explain(problem: Any, model: type[BaseModel], given: str) -> str:
         return "is empty; at least one is needed"
     if kind == "value_error":
         return message.removeprefix("Value error, ")
+    if kind == "tuple_type":
+        message = "Input should be a list"
     return f"{message[0].lower()}{message[1:]}{given}"
 
 

@@ -118,6 +118,13 @@ def test_a_value_keeps_its_own_unit() -> None:
     )
 
 
+def test_a_target_is_not_called_normal() -> None:
+    problem = make_problem(baseline=0.95, target=0.95)
+    line = headline((NOW, confirmed(problem)), measured(1, 0.4))
+    assert ", target 95.0 %, since" in line
+    assert "normally" not in line
+
+
 def outcome(incident: Incident) -> str:
     return outcome_words(outcome_facts(incident), closed=incident.closed is not None)
 

@@ -232,6 +232,16 @@ def test_pages_wait_until_they_are_delivered_or_given_up() -> None:
             ),
             "CheckoutFails · not confirmed: own targets down · its targets are down",
         ),
+        (
+            make_incident(
+                e.ProblemDefined(
+                    problem=make_problem(
+                        "query_error", "query_rejected", text="eu answers 403: who are we?; see x"
+                    )
+                )
+            ),
+            "CheckoutFails · not confirmed: query rejected · eu answers 403: who are we?",
+        ),
         (make_incident(confirmed()), "checkout: success rate 99.0 % → 79.0 %"),
         (make_incident(confirmed(), started()), "release_rollback is running"),
         (make_incident(confirmed(), started(), finished()), "is being verified"),

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from daemon.app import WATCHES
-from daemon.core.rules.known_names import KnownNames
-from daemon.core.rules.rule import load, read_rule
+from daemon.core.rules.known_names import KnownNames, same_on_two_servers
+from daemon.core.rules.rule import Rule, load, read_rule
 from daemon.core.rules.rule_checks import check_rules
 from recovery_actions import catalogue
 from recovery_actions.workshop import Cluster, Workshop
@@ -49,6 +50,29 @@ def test_names_that_they_do_not_have_are_told_with_those_that_they_have() -> Non
         "recover.0.with.cluster": cluster,
         "recover.2.with.cluster": cluster,
     }
+
+
+def test_one_workloads_name_on_two_servers_is_warned_of() -> None:
+    """`prod/checkout` of the eu is not `prod/checkout` of the us."""
+    watch = "{namespace: prod, deployment: $service}"
+
+    def rule(name: str, server: str, params: str) -> Rule:
+        changes = TEXT.splitlines()
+        text = "\n".join(line for line in changes if not line.startswith("prometheus:"))
+        loaded = load(f"{text}\n{server}", "r.yaml")[0][0]
+        given = {"kube_state_metrics": dict(yaml.safe_load(params))}
+        return loaded.model_copy(update={"rule": name, "changes": given})
+
+    def told(*rules: Rule) -> list[str]:
+        return [one.rule for one, _ in same_on_two_servers(rules)]
+
+    main, eu = rule("main", "", watch), rule("eu", "prometheus: eu", watch)
+    assert told(main, eu) == ["main", "eu"]
+    [(_, text), _] = same_on_two_servers([main, eu])
+    assert "(eu, the one without a name)" in text
+    assert told(eu, rule("also", "prometheus: eu", watch)) == []
+    apart = rule("eu", "prometheus: eu", watch.replace("{", "{cluster: eu, "))
+    assert told(main, apart) == []
 
 
 def test_without_settings_nobody_knows() -> None:
