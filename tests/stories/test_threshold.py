@@ -90,11 +90,11 @@ def test_it_is_measured_recovered_told_and_replayed(
     assert incident.suspicion is not None
     assert incident.suspicion.verdict == "suspect"
     assert incident.title.startswith("Restored: shop: checkout latency 0.")
-    assert "at worst, a problem above 1, normally 0.2, 14:0" in incident.title
+    assert "at worst, a problem if above 1, normally 0.2, 14:0" in incident.title
     assert incident.closed is not None
     assert incident.closed.reason == "recovered"
     assert incident.steps[1].verdict == "recovered"
-    assert "a problem above 1, held for" in incident.steps[1].verdict_text
+    assert "a problem if above 1, held for" in incident.steps[1].verdict_text
     update = draft(incident, since=None, pause=None, sent_at=None, public=False, description="")
     assert "not above 1" in update
     assert [(one.level, one.words) for one in curve.thresholds] == [(1.0, "above 1")]

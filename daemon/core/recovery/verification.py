@@ -159,7 +159,7 @@ def _text(
 
     text = f"{spec.symptom} {show(problem.level)} → {show(reading.level)}"
     if problem.bounds:
-        text += f", a problem {problem.bounds}"
+        text += f", a problem if {problem.bounds}"
     else:
         text += f", baseline {show(problem.baseline)}"
     if held is None:

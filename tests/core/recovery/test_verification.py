@@ -225,7 +225,7 @@ def test_a_threshold_is_worse_if_passed_by_as_much_again_and_a_tenth_of_it_at_le
     ]
     ruling = judge(*readings, rule=rule, problem=problem)
     assert ruling.verdict == verdict
-    assert verdict is None or "a problem above 90" in ruling.text
+    assert verdict is None or "a problem if above 90" in ruling.text
 
 
 def test_what_equals_what_it_must_not_is_neither_worse_nor_better_while_it_does() -> None:
