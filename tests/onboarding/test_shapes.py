@@ -293,3 +293,10 @@ def test_what_stands_for_nothing_is_within_no_bound(bound: str, level: float) ->
     query = Leaf("x", ((bound, level),), may_be_empty=True).query
     number = float(query.removeprefix("x or vector(").removesuffix(")"))
     assert not BOUNDS[bound][0](number, level)
+
+
+def test_what_has_series_only_while_it_is_so_is_nothing_else_in_between() -> None:
+    """`reason!=` asks for such series as much as `reason=` does."""
+    leaf = measured('max(pod_waiting{reason!="CrashLoop"}) > 0').condition
+    assert isinstance(leaf, Leaf)
+    assert leaf.query.endswith(" or vector(0)")

@@ -27,7 +27,6 @@ from daemon.core.rules.promql import (
     operator,
     without_parens,
 )
-from daemon.core.rules.query_templates import matcher_operator
 from daemon.core.rules.threshold_spec import BOUNDS
 from daemon.onboarding.recording_rules import RecordingRules
 from daemon.onboarding.shapes.condition import (
@@ -356,5 +355,4 @@ def _may_be_empty(node: Any, bound: str) -> bool:
         return False
     found = next((n for n in promql.every(node) if isinstance(n, p.VectorSelector)), None)
     matchers = [] if found is None else found.matchers.matchers
-    named = {m.name for m in matchers if matcher_operator(m) in {"=", "=~"}}
-    return bool(named & _MAY_NEVER_HAVE_BEEN)
+    return not _MAY_NEVER_HAVE_BEEN.isdisjoint(m.name for m in matchers)
