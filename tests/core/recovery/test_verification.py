@@ -247,7 +247,7 @@ def test_unreadable_gets_twice_the_hold_time_before_a_person_is_called() -> None
     assert judge(unreadable(FIRST), unreadable(FIRST + 5.9 * MINUTE)).verdict is None
     ruling = judge(unreadable(FIRST), unreadable(FIRST + 6 * MINUTE))
     assert ruling.verdict == "inconclusive"
-    assert ruling.text.startswith("prometheus_unreachable: recovery can be neither seen nor")
+    assert ruling.text.startswith("prometheus unreachable: recovery can be neither seen nor")
 
 
 def test_a_reading_is_asked_for_again_and_again() -> None:
