@@ -87,8 +87,17 @@ def _comments(same: Sequence[Alerting], found: MeasureDraft) -> Iterator[str]:
         yield f"# Runbook: {_line(url)}"
     reason = f", for {_line(found.why, 300)}: it calls people, no more" if found.why else ""
     yield f"# {_MEASURED[found.kind]}{reason}."
-    for note in found.notes:
+    for note in (*found.notes, *_severities(same, found)):
         yield f"# Review: {_line(note, 500)}."
+
+
+def _severities(same: Sequence[Alerting], found: MeasureDraft) -> Iterator[str]:
+    """That alerts of one name differ in severity, and no number tells which of them it is."""
+    if len({alert.level for alert in same}) > 1 and not _by_level(same, found.passed):
+        yield (
+            f"its alerts differ in severity, and all count as the severest, sev{same[0].level}; "
+            "a rule for each, with `severity` in `match`, tells them apart"
+        )
 
 
 def _described(alert: Alerting) -> Iterator[str]:
@@ -108,12 +117,12 @@ def _problem(same: Sequence[Alerting], found: MeasureDraft) -> Iterator[str]:
     yield "problem:"
     yield f"  symptom: {_scalar(_symptom(same[0].name, found))}"
     if found.ratio is not None:
-        yield from _counts(same, found.ratio)
+        yield from _counts(same, found, found.ratio)
     elif found.condition is not None:
         yield from _threshold(same, found, found.condition)
 
 
-def _counts(same: Sequence[Alerting], ratio: Ratio) -> Iterator[str]:
+def _counts(same: Sequence[Alerting], found: MeasureDraft, ratio: Ratio) -> Iterator[str]:
     yield from _query("bad", ratio.bad)
     yield from _query("total", ratio.total)
     windows = _windows(same)
@@ -127,7 +136,7 @@ def _counts(same: Sequence[Alerting], ratio: Ratio) -> Iterator[str]:
     failing, drop = _share(ratio.limit), _share(ratio.limit / 10)
     yield f"  confirm: {{failing: {failing}, drop: {drop}}}"
     yield "  # `failing` is the alert's own level; `drop`: so much worse than usual, at the least"
-    yield f"  severity: {{{_levels(same[0].level, ratio.limit)}}}"
+    yield f"  severity: {{{_losses(same, found.passed)}}}"
 
 
 def _threshold(
@@ -168,24 +177,34 @@ def _baseline(least: timedelta) -> Iterator[str]:
 
 def _passed(same: Sequence[Alerting], passed: Sequence[float]) -> str:
     """The alert's level whenever it fires; a severer alert's from its own level on."""
-    shares: dict[int, float] = {}
-    for alert, share in zip(same, passed, strict=False):
-        shares[alert.level] = min(share, shares.get(alert.level, share))
-    falling = [shares[level] for level in sorted(shares)]
-    if not shares or falling != sorted(falling, reverse=True):
-        shares = {same[0].level: 0.0}
+    shares = _by_level(same, passed) or {same[0].level: 0.0}
     return ", ".join(f"sev{level}: {_share(shares[level])}" for level in sorted(shares))
+
+
+def _by_level(same: Sequence[Alerting], shares: Sequence[float]) -> dict[int, float]:
+    """The least share of the alerts of each level; empty unless the severer ones have the greater
+    shares."""
+    found: dict[int, float] = {}
+    for alert, share in zip(same, shares, strict=False):
+        found[alert.level] = min(share, found.get(alert.level, share))
+    falling = [found[level] for level in sorted(found)]
+    return found if falling == sorted(set(falling), reverse=True) else {}
 
 
 def _share(share: float) -> str:
     return f"{share * 100:.6g}%"
 
 
-def _levels(level: int, limit: float) -> str:
-    levels = {f"sev{level}": limit / 10}
-    if level > 1 and limit * 4 < 1:
-        levels[f"sev{level - 1}"] = limit * 4
-    return ", ".join(f"{name}: {_share(levels[name])}" for name in sorted(levels))
+def _losses(same: Sequence[Alerting], limits: Sequence[float]) -> str:
+    """Each alert's level from the loss on that it means, if what is usual is just below the least
+    of the limits; and one level more where many times the severest limit fail."""
+    by_level = _by_level(same, limits) or {same[0].level: min(limits)}
+    least = min(by_level.values())
+    levels = {level: max(limit - least, least / 10) for level, limit in by_level.items()}
+    severest = min(by_level)
+    if severest > 1 and by_level[severest] * 4 < 1:
+        levels[severest - 1] = by_level[severest] * 4
+    return ", ".join(f"sev{level}: {_share(levels[level])}" for level in sorted(levels))
 
 
 def _query(name: str, query: str) -> Iterator[str]:

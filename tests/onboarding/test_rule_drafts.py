@@ -226,7 +226,7 @@ def test_counts_of_several_severities_are_one_rule_by_the_lowest_level() -> None
     critical = alert(f"{BAD} / {TOTAL} > 0.05", labels={"severity": "critical"})
     proposal, data = one(warning, critical)
     assert (proposal.kind, proposal.alerts) == ("counts", 2)
-    assert data["problem"]["severity"] == {"sev1": "4%", "sev2": "0.1%"}
+    assert data["problem"]["severity"] == {"sev1": "20%", "sev2": "4%", "sev3": "0.1%"}
     assert data["problem"]["confirm"] == {"failing": "1%", "drop": "0.1%"}
     assert data["problem"]["target"] == "99%"
     assert proposal.text.count("# From the alert") == 2
@@ -310,3 +310,51 @@ def test_a_name_that_no_rule_can_match_alone_is_left_out() -> None:
 def test_what_is_no_answer_of_prometheus_is_said(answer: Any) -> None:
     with pytest.raises(Permanent, match="not what Prometheus answers"):
         read_rules(answer)
+
+
+# ── names with dots, severities, moments ─────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("query", "kind"),
+    [
+        ('time() - timestamp(max by ("service.name") (x)) > 300', "alerts"),
+        ('topk(2, sum by ("service.name") (x)) > 3', "threshold"),
+        ('x > on ("service.name") group_left ("team.name") 2 * y', "threshold"),
+        ('max by ("service.name") (x > 4)', "threshold"),
+        ('sum by ("service.name") (x) > 3 unless on ("service.name") y == 1', "threshold"),
+    ],
+)
+def test_an_alert_by_a_label_with_a_dot_gets_a_rule(query: str, kind: str) -> None:
+    [draft] = draft_rules([Alerting("Slow", query, "shop")], NO_RECORDINGS, team="shop")
+    assert draft.kind == kind
+
+
+def _severities(*alerts: tuple[str, str]) -> tuple[dict[str, float], str]:
+    """What the one rule of these (query, severity) rates, in percent, and its text."""
+    named = [Alerting("Loss", q, "shop", labels={"severity": s}) for q, s in alerts]
+    [draft] = draft_rules(named, NO_RECORDINGS, team="shop")
+    [(rule, _)] = rules.load(draft.text, draft.path)
+    rated = rule.problem.severity
+    return {name: round(share * 100, 6) for name, share in rated.items()}, draft.text
+
+
+def test_a_warning_is_not_rated_as_the_critical_alert_of_its_name() -> None:
+    ratio = 'sum(rate(lost_total{why="rain"}[5m])) / sum(rate(lost_total[5m]))'
+    rated, text = _severities((f"{ratio} > 0.05", "warning"), (f"{ratio} > 0.2", "critical"))
+    assert rated == {"sev1": 80, "sev2": 15, "sev3": 0.5}
+    assert "differ in severity" not in text
+
+
+def test_where_the_numbers_do_not_tell_the_severities_apart_the_file_says_so() -> None:
+    rated, text = _severities(("x < 20 and z > 1", "warning"), ("x < 10 and y > 1", "critical"))
+    assert rated == {"sev2": 0}
+    assert "# Review: its alerts differ in severity, and all count as the severest, sev2" in text
+
+
+def test_what_is_evaluated_at_the_end_of_a_range_is_counted_by_its_alerts() -> None:
+    [draft] = draft_rules(
+        [Alerting("Twice", "x / x @ start() > 2", "shop")], NO_RECORDINGS, team="shop"
+    )
+    assert draft.kind == "alerts"
+    assert "@ start()" in draft.why

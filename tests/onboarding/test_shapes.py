@@ -293,3 +293,27 @@ def test_what_stands_for_nothing_is_within_no_bound(bound: str, level: float) ->
     query = Leaf("x", ((bound, level),), may_be_empty=True).query
     number = float(query.removeprefix("x or vector(").removesuffix(")"))
     assert not BOUNDS[bound][0](number, level)
+
+
+def test_what_has_series_only_while_it_is_so_is_nothing_else_in_between() -> None:
+    """`reason!=` asks for such series as much as `reason=` does."""
+    leaf = measured('max(pod_waiting{reason!="CrashLoop"}) > 0').condition
+    assert isinstance(leaf, Leaf)
+    assert leaf.query.endswith(" or vector(0)")
+
+
+def test_what_is_told_of_kubernetes_objects_ends_with_them() -> None:
+    """A pod that a rollback deletes restarts no more; its series are gone, not unreadable."""
+    leaf = measured("increase(kube_pod_container_status_restarts_total[1m]) > 3", "pod").condition
+    assert isinstance(leaf, Leaf)
+    assert leaf.query.endswith(" or vector(0)")
+
+
+@pytest.mark.parametrize(
+    "band", ["3 <= (cert_ends - time()) / 86400 < 20", "(cert_ends - time()) / 86400 < 20 >= 3"]
+)
+def test_of_a_band_of_the_time_that_is_left_the_soonest_end_is_told(band: str) -> None:
+    leaf = measured(band).condition
+    assert isinstance(leaf, Leaf)
+    assert leaf.bounds == (("below", 20.0),)
+    assert leaf.query == "min(((cert_ends - time()) / 86400) >= 3) or vector(20)"

@@ -90,11 +90,11 @@ def test_it_is_measured_recovered_told_and_replayed(
     assert incident.suspicion is not None
     assert incident.suspicion.verdict == "suspect"
     assert incident.title.startswith("Restored: shop: checkout latency 0.")
-    assert "at worst, a problem above 1, normally 0.2, 14:0" in incident.title
+    assert "at worst, a problem if above 1, normally 0.2, 14:0" in incident.title
     assert incident.closed is not None
     assert incident.closed.reason == "recovered"
     assert incident.steps[1].verdict == "recovered"
-    assert "a problem above 1, held for" in incident.steps[1].verdict_text
+    assert "a problem if above 1, held for" in incident.steps[1].verdict_text
     update = draft(incident, since=None, pause=None, sent_at=None, public=False, description="")
     assert "not above 1" in update
     assert [(one.level, one.words) for one in curve.thresholds] == [(1.0, "above 1")]
@@ -103,6 +103,7 @@ def test_it_is_measured_recovered_told_and_replayed(
     review = markdown(review_of(entries, START + timedelta(hours=2), roster()))
     assert "rose from 0.2 to 1." in review
     assert "| above 1 |" in review
+    assert "mean of both counts" not in review
     assert ("at least 3,000: does not hold" in review) is (measured is JOINED)
     assert not replay(entries, house(load(rule_text(measured), "shop.yaml")[0][0])).differs
 
@@ -128,3 +129,16 @@ async def test_what_was_passed_all_along_is_told_as_of_unknown_age(tmp_path: Pat
     entries = stage.journal.entries[incident.id]
     review = markdown(review_of(entries, START + timedelta(hours=2), roster()))
     assert "was as bad already, and nobody knows since when" in review
+
+
+async def test_a_page_tells_no_loss_of_what_has_no_usual_level(tmp_path: Path) -> None:
+    """How far the threshold is passed stands in its title, in the metric's own unit."""
+    stage = Stage(tmp_path, rule_text=rule_text(SINGLE))
+    stage.service.latency = [(-86400.0, 1.6)]
+    async with stage.daemon() as daemon:
+        await daemon.at(180)
+        await daemon.receives(alert())
+        await daemon.at(900)
+    texts = [page.text for page in stage.phones["ada"].pages]
+    assert "a problem if above 1" in texts[-1]
+    assert not any("loss" in text for text in texts)

@@ -93,7 +93,7 @@ def _numbers(
         same = level is not None and worst == _level(problem, level)
         parts.append(the_worst if same else f"{worst} at worst")
     if problem.bounds:
-        parts.append(f"a problem {problem.bounds}")
+        parts.append(f"a problem if {problem.bounds}")
     if problem.target is not None:
         parts.append(f"target {_level(problem, problem.target)}")
     elif problem.baseline is not None:

@@ -134,7 +134,8 @@ class Evaluation:
 
     def held_since(self, width: timedelta) -> HeldSince:
         """When it began to hold for the last time; it must hold at the last moment. That it did
-        not hold for less than `width` is no end: values waver about their thresholds."""
+        not hold for less than `width` is no end: values waver about their thresholds. Nor is it
+        a beginning where the first moments are all that is seen of it."""
         begin, last_false, first_false = len(self.moments) - 1, None, None
         for index in range(len(self.moments) - 1, -1, -1):
             state = self.judged[index].holds
@@ -148,6 +149,8 @@ class Evaluation:
             elif state:
                 begin = index
         after = None if last_false is None else self.moments[last_false]
+        if first_false == 0 and self.moments[begin] - self.moments[0] < width.total_seconds():
+            after = None
         return HeldSince(after, self.moments[begin])
 
     def before(self, moment: float) -> tuple[tuple[float, float], ...]:

@@ -74,7 +74,9 @@ def rule_on(rule: Rule, problem: Problem, step: StepState, now: datetime) -> Rul
         return Ruling(None, "", again)
     if last.state == "unreadable":
         return Ruling(
-            "inconclusive", f"{last.reason}: recovery can be neither seen nor denied", now
+            "inconclusive",
+            f"{last.reason.replace('_', ' ')}: recovery can be neither seen nor denied",
+            now,
         )
     # Had the trouble begun as early as can be, the windows before the step were fullest of it.
     before = loss_before(rule, problem, step, problem.onset_bounds[0])
@@ -159,7 +161,7 @@ def _text(
 
     text = f"{spec.symptom} {show(problem.level)} → {show(reading.level)}"
     if problem.bounds:
-        text += f", a problem {problem.bounds}"
+        text += f", a problem if {problem.bounds}"
     else:
         text += f", baseline {show(problem.baseline)}"
     if held is None:

@@ -130,7 +130,9 @@ def _impact(incident: Incident) -> str:
     seconds = timedelta(seconds=round(tally.lasted.total_seconds()))
     lasted = f", bad for {format_duration(seconds)}" if seconds else ""
     failed = "" if not tally.failed else f", {quantity(round(tally.failed))} requests failed so far"
-    loss = "" if tally.worst_loss is None else f", worst loss {percent(tally.worst_loss)}"
+    by_threshold = incident.confirmed is not None and incident.confirmed.kind == "threshold"
+    told = tally.worst_loss is not None and not by_threshold  # the title has the worst level
+    loss = f", worst loss {percent(tally.worst_loss or 0.0)}" if told else ""
     return f"{begun}{lasted}{failed}{loss}"
 
 

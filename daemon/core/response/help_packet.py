@@ -88,7 +88,7 @@ def _numbers(problem: Problem) -> list[str]:
         symptom = printable(problem.symptom or "our measurement")
         lines.append(
             f"Measured at {problem.at:%H:%M} UTC: {symptom} {show(problem.level)}; "
-            f"it is a problem {problem.bounds}."
+            f"it is a problem if {problem.bounds}."
         )
     failed = round(problem.failed_per_minute or 0)
     if failed:

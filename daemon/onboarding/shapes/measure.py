@@ -11,7 +11,7 @@ from typing import Any, Literal
 import promql_parser as p
 
 from daemon.core.rules import promql
-from daemon.core.rules.label_names import reference
+from daemon.core.rules.label_names import label_text, reference
 from daemon.core.rules.promql import Narrow
 from daemon.core.rules.query_templates import check_query, quote
 from daemon.core.rules.threshold_spec import MOST_LEAVES
@@ -41,7 +41,8 @@ class MeasureDraft:
     are in a state that the alert names, like `up == 0` (states), on how many series its whole
     expression is true of (expression), on how many of its alerts fire (alerts). `passed`: by which
     share the condition's level is passed where each of several alerts fires, if they differ in
-    their level alone. `why`: the reason why it is counted and not measured."""
+    their level alone; of counts the share of failures at which each fires. `why`: the reason why it
+    is counted and not measured."""
 
     kind: MeasureKind
     condition: FiringCondition | None = None
@@ -95,6 +96,9 @@ def measure(
     if any(promql.function(node) == "timestamp" for tree in trees for node in promql.every(tree)):
         why = "it asks how old samples are, and old samples are no measurement"
         return by_alerts(name, narrow, why)
+    if any(_at_a_bound(node) for tree in trees for node in promql.every(tree)):
+        why = "`@ start()` and `@ end()` mean another moment where a past is looked at"
+        return by_alerts(name, narrow, why)
     nowhere = frozenset[str]()
     if known is not None:
         retained = (promql.retained_labels(tree, recordings.trees) or () for tree in trees)
@@ -102,7 +106,8 @@ def measure(
     ratios = [ratio_of(tree, narrow, recordings, nowhere) for tree in trees]
     counts = _least(ratios)
     if counts is not None:
-        return MeasureDraft("counts", ratio=counts, notes=counts.notes)
+        limits = tuple(ratio.limit for ratio in ratios if ratio is not None)
+        return MeasureDraft("counts", ratio=counts, passed=limits, notes=counts.notes)
     reader = ConditionReader(recordings, nowhere)
     try:
         conditions = [_condition(reader, tree, narrow) for tree in trees]
@@ -118,6 +123,12 @@ def measure(
     kind, notes = _kind(found), tuple(_notes(found))
     why = "no quantity could be told from it" if kind == "expression" else ""
     return MeasureDraft(kind, condition, passed=passed, notes=notes, why=why)
+
+
+def _at_a_bound(node: Any) -> bool:
+    """Whether it is evaluated at the beginning or the end of the range that is asked for."""
+    at = getattr(node, "at", None)
+    return at is not None and at.type != p.AtModifierType.At
 
 
 def _notes(found: Sequence[Leaf]) -> Iterator[str]:
@@ -153,7 +164,11 @@ def by_alerts(name: str, narrow: Mapping[str, str], why: str) -> MeasureDraft:
         matcher = f"alertname=~{quote(re.sub(r'([^A-Za-z0-9_])', _in_class, name))}"
     else:
         matcher = f"alertname={quote(name)}"
-    asked = [matcher, 'alertstate="firing"', *(f'{n}="{value}"' for n, value in narrow.items())]
+    asked = [
+        matcher,
+        'alertstate="firing"',
+        *(f'{label_text(n)}="{value}"' for n, value in narrow.items()),
+    ]
     query = f"count(ALERTS{{{','.join(asked)}}})"
     fires = Leaf(query, (("at_least", 1.0),), may_be_empty=True)
     notes = (_DEAD_MAN,) if why == NO_METRIC else ()

@@ -13,6 +13,7 @@ from typing import Any
 import promql_parser as p
 
 from daemon.core.rules import promql
+from daemon.core.rules.label_names import label_text
 from daemon.core.rules.promql import (
     Narrow,
     RecordedTrees,
@@ -79,7 +80,7 @@ def _only(labels: Sequence[str], narrow: Narrow) -> str:
     one = "vector(1)"
     for name in labels:
         one = f'label_replace({one}, {quote(name)}, "{narrow[name]}", "", "")'
-    return f"and on ({', '.join(labels)}) {one}"
+    return f"and on ({', '.join(map(label_text, labels))}) {one}"
 
 
 def narrows_safely(node: Any, label: str) -> bool:

@@ -27,7 +27,6 @@ from daemon.core.rules.promql import (
     operator,
     without_parens,
 )
-from daemon.core.rules.query_templates import matcher_operator
 from daemon.core.rules.threshold_spec import BOUNDS
 from daemon.onboarding.recording_rules import RecordingRules
 from daemon.onboarding.shapes.condition import (
@@ -77,6 +76,8 @@ _MAY_NEVER_HAVE_BEEN = frozenset(
     }
 )
 """Labels whose values have a series only while, or after, something was so."""
+_OF_OBJECTS = ("kube_", "container_")
+"""How the names of metrics begin that tell of Kubernetes's objects: theirs end with them."""
 _DEEPEST = 8
 NO_METRIC = "it looks at no metric"
 """Why an expression of numbers and times alone is not measured."""
@@ -239,7 +240,9 @@ class ConditionReader:
         if inner in COMPARISONS and is_bool(value):
             return self._truth(value, op, level, narrow, layers)
         if inner in COMPARISONS and (bound := bound_of(value)) is not None:
-            return self._band(bound, LevelBound(bound.value, op, level), narrow, layers)
+            both = (bound, LevelBound(bound.value, op, level))
+            first, second = reversed(both) if _runs_out(value) and op[0] == "<" else both
+            return self._band(first, second, narrow, layers)
         if inner in {"and", "unless"}:
             left = partial(self._level, value.lhs, op, level)
             return self._guarded(value, narrow, layers, left)
@@ -343,6 +346,14 @@ def _guard(op: str, node: Any, right: Any, narrow: Narrow) -> SetGuard:
     return SetGuard(op, matching_text(node), promql.spelled(right, pushed))
 
 
+def _runs_out(node: Any) -> bool:
+    """Whether it is how much time is left: then `3 <= x < 20` is about the 20 days."""
+    return any(
+        operator(found) == "-" and function(without_parens(found.rhs)) == "time"
+        for found in promql.every(node)
+    )
+
+
 def _need_metric(node: Any) -> None:
     if not any(isinstance(found, p.VectorSelector) for found in promql.every(node)):
         raise NoCondition(NO_METRIC)
@@ -355,6 +366,8 @@ def _may_be_empty(node: Any, bound: str) -> bool:
     if bound not in {"above", "at_least"}:
         return False
     found = next((n for n in promql.every(node) if isinstance(n, p.VectorSelector)), None)
-    matchers = [] if found is None else found.matchers.matchers
-    named = {m.name for m in matchers if matcher_operator(m) in {"=", "=~"}}
-    return bool(named & _MAY_NEVER_HAVE_BEEN)
+    if found is None:
+        return False
+    asked = {m.name for m in found.matchers.matchers}
+    of_objects = str(found.name or "").startswith(_OF_OBJECTS)
+    return of_objects or not _MAY_NEVER_HAVE_BEEN.isdisjoint(asked)

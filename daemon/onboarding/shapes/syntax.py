@@ -8,6 +8,7 @@ from typing import Any
 import promql_parser as p
 
 from daemon.core.rules import promql
+from daemon.core.rules.label_names import label_text
 from daemon.core.rules.promql import COMPARISONS, constant, function, operator, without_parens
 from daemon.onboarding.shapes.narrowing import closed
 
@@ -55,7 +56,7 @@ def matching_text(node: Any) -> str:
     if matching is None:
         return ""
     include = matching.type == p.LabelModifierType.Include
-    return f" {'on' if include else 'ignoring'} ({', '.join(matching.labels)})"
+    return f" {'on' if include else 'ignoring'} ({', '.join(map(label_text, matching.labels))})"
 
 
 def grouping_text(node: Any) -> str:
@@ -63,7 +64,7 @@ def grouping_text(node: Any) -> str:
     if node.modifier is None:
         return ""
     by = node.modifier.type == p.AggModifierType.By
-    return f" {'by' if by else 'without'} ({', '.join(node.modifier.labels)})"
+    return f" {'by' if by else 'without'} ({', '.join(map(label_text, node.modifier.labels))})"
 
 
 def retyped(node: Any, op: str) -> Any:
@@ -74,7 +75,7 @@ def retyped(node: Any, op: str) -> Any:
     if modifier is not None and modifier.card != p.VectorMatchCardinality.OneToOne:
         to_left = modifier.card == p.VectorMatchCardinality.ManyToOne
         group = "group_left" if to_left else "group_right"
-        text += f" {group} ({', '.join(modifier.group_labels or ())})"
+        text += f" {group} ({', '.join(map(label_text, modifier.group_labels or ()))})"
     return p.parse(f"{left} {op}{text} {right}")
 
 

@@ -245,6 +245,19 @@ def test_a_dip_shorter_than_the_shortest_window_is_no_end() -> None:
     assert since(N, N, N, N, N, Y, Y, N, N, N, Y, Y) == (7, 6)
 
 
+@pytest.mark.parametrize("wavering", [(N, Y, N, N, Y), (N, N, N, Y, Y)])
+def test_a_short_dip_at_the_beginning_of_the_look_back_is_no_beginning(
+    wavering: tuple[float, ...],
+) -> None:
+    """What was before it is not known: a value that wavers has done so for days, maybe."""
+    after, _ = since(*wavering)
+    assert after is None
+
+
+def test_what_did_not_hold_since_the_look_back_began_is_a_beginning() -> None:
+    assert since(N, N, N, N, Y, Y) == (2, 1)
+
+
 def test_a_pause_as_long_as_the_shortest_window_is_one() -> None:
     assert since(N, N, N, Y, Y, N, N, N, N, Y, Y) == (2, 1)
 

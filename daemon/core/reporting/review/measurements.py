@@ -95,8 +95,9 @@ def _worked_out(review: Review, problem: Problem) -> Iterator[Block]:
     text = (
         f"Duration{' and failed requests are' if counts else ' is'} worked out from "
         f"{plural(tally.measurements, 'measurement')}, from {review.when(tally.began)} on, until "
-        "the first that was healthy; between two of them the mean of both counts."
+        "the first that was healthy"
     )
+    text += "; between two of them the mean of both counts." if counts else "."
     text += " All failed requests count, those that fail usually, too." if counts else ""
     yield Paragraph(text)
     unknown = tuple(_unknown(tally, counts=counts))

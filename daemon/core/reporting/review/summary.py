@@ -189,9 +189,11 @@ def _measured(review: Review, problem: Problem) -> Iterator[tuple[str, str]]:
     if tally.worst_level is not None and tally.worst_at is not None:
         level = level_words(tally.worst_level, problem.kind)
         usual = (
-            f"; usual: {level_words(problem.baseline, problem.kind)}" if problem.baseline else ""
+            ""
+            if problem.baseline is None
+            else f"; usual: {level_words(problem.baseline, problem.kind)}"
         )
-        usual += f"; a problem {problem.bounds}" if problem.bounds else ""
+        usual += f"; a problem if {problem.bounds}" if problem.bounds else ""
         yield "Worst level", f"{level} at {review.when(tally.worst_at)}{usual}"
     for impact in problem.impact:
         if impact.value is not None:
