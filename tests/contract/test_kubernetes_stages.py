@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -15,14 +16,19 @@ from daemon.core.ports.actions import ActionContext, PartDone, Ready, StageRulin
 from daemon.core.values.outcome import Temporary
 from recovery_actions.contract import context
 from recovery_actions.kubernetes import patches
-from recovery_actions.kubernetes.names import WorkloadKind
+from recovery_actions.kubernetes.names import Workload, WorkloadKind
 from recovery_actions.kubernetes_rollback import KubernetesRollback
-from recovery_actions.workshop import Workshop
-from tests.contract.rolling_cluster import USUAL, RollingCluster
+from tests.contract.kubernetes_double import Cluster, served
+from tests.contract.kubernetes_lab import Lab, manifest
+from tests.contract.kubernetes_pods import NAMESPACE, is_terminating
+from tests.contract.kubernetes_sets import revision_of
+from tests.contract.kubernetes_world import Time
 
 GO_ON = StageRuling(True, "v1 alone is well")
 STOP = StageRuling(False, "v1 alone is as bad")
 KINDS: list[WorkloadKind] = ["deployment", "statefulset"]
+USUAL = {"maxSurge": 2, "maxUnavailable": 2}
+"""Half of four pods may be missing, and half may be there besides."""
 
 
 @dataclass
@@ -46,44 +52,112 @@ class Rulings:
         return self.ruling
 
 
-class Scene:
-    """Four pods, the second revision of which is live and is to be rolled back."""
+class Scene(Lab):
+    """Four pods, the second revision of which is live and is to be rolled back. A step of the
+    controllers is done whenever somebody waits."""
 
-    def __init__(self, folder: Path, kind: WorkloadKind, ruling: StageRuling) -> None:
-        self.kind = kind
-        self.cluster = RollingCluster(kind)
-        self.good = self.cluster.first
-        self.second = self.cluster.deploy("app:2")
+    def __init__(self, cluster: Cluster, kind: WorkloadKind, ruling: StageRuling, size: int) -> None:
+        self.cluster, self.time, self.kind = cluster, Time(), kind
+        self.time.then = lambda _: bool(cluster.step()) and None
+        super().__init__(cluster.kubeconfig, Workload(NAMESPACE, kind, "checkout"), self.time.pace)
+        body = manifest(kind, "checkout", "app:1", size)
+        if kind == "deployment":
+            body["spec"]["strategy"] = {"type": "RollingUpdate", "rollingUpdate": dict(USUAL)}
+        cluster.add(self.plural, body)
+        cluster.auto = False
+        self.good = self.newest
+        self.second = self.deployed("app:2")
         self.rulings = Rulings(ruling)
-        self.action = KubernetesRollback(Workshop(folder), self.cluster.pace)
-        self.action._client = self.cluster  # type: ignore[assignment]
+        self.rollback: KubernetesRollback = self.action("kubernetes_rollback")
 
-    def params(self, **more: Any) -> Any:
-        given = {"namespace": "prod", self.kind: "checkout", "canary": "25%", "hold": "0s", **more}
-        return self.action.Params.model_validate(given)
+    # ── what people see and do ────────────────────────────────────────────────────────────────
+
+    @property
+    def plural(self) -> str:
+        return f"{self.kind}s"
+
+    @property
+    def now(self) -> dict[str, Any]:
+        return self.cluster.get(self.plural, "checkout")
+
+    @property
+    def newest(self) -> str:
+        """The revision that the controller made last, or brought back."""
+        number = "deployment.kubernetes.io/revision"
+        if self.kind == "deployment":
+            sets = self.cluster.all("replicasets")
+            last = max(sets, key=lambda one: int(one["metadata"]["annotations"][number]))
+        else:
+            last = max(self.cluster.all("controllerrevisions"), key=lambda one: one["revision"])
+        name: str = last["metadata"]["name"]
+        return name
+
+    @property
+    def image(self) -> str:
+        image: str = self.now["spec"]["template"]["spec"]["containers"][0]["image"]
+        return image
+
+    @property
+    def held(self) -> bool:
+        """Whether it stands midway: no more pods go back."""
+        spec = self.now["spec"]
+        if self.kind == "deployment":
+            return bool(spec.get("paused")) or spec["strategy"]["rollingUpdate"] != USUAL
+        return bool(spec["updateStrategy"]["rollingUpdate"]["partition"])
+
+    def serving(self, item: str) -> int:
+        """So many pods are of a revision, and stay."""
+        pods = [pod for pod in self.cluster.all("pods") if not is_terminating(pod)]
+        if self.kind == "statefulset":
+            return sum(revision_of(pod) == item for pod in pods)
+        return sum(pod["metadata"]["name"].startswith(f"{item}-") for pod in pods)
+
+    def passes(self, seconds: int = 20) -> None:
+        for _ in range(seconds):
+            self.cluster.step()
+
+    def deployed(self, image: str, *, wait: bool = True) -> str:
+        """Somebody deploys an image; gives its revision."""
+        self.cluster.put_image("checkout", image, plural=self.plural)
+        if wait:
+            self.cluster.reconcile()
+        else:
+            self.cluster.step()
+        return self.newest
+
+    # ── what the action does ──────────────────────────────────────────────────────────────────
+
+    def given(self, **more: Any) -> Any:
+        return self.params(self.rollback, **{"canary": "25%", **more})
 
     @property
     def context(self) -> ActionContext:
         return replace(context(self.good), stages=self.rulings, within=timedelta(minutes=10))
 
     async def ready(self, **more: Any) -> Ready:
-        ready = await self.action.preflight(self.params(**more), self.context)
+        ready = await self.rollback.preflight(self.given(**more), self.context)
         assert isinstance(ready, Ready), ready
         return ready
 
     async def run(self, intent: Any) -> Any:
-        return await self.action.run(self.params(), intent, self.context)
+        return await self.rollback.run(self.given(), intent, self.context)
 
     async def check(self, intent: Any) -> str:
-        return await self.action.check(self.params(), intent, self.context)
+        return await self.rollback.check(self.given(), intent, self.context)
 
-    @property
-    def held(self) -> bool:
-        """Whether it stands midway: no more pods go back."""
-        if self.kind == "deployment":
-            changed = self.cluster.raw["spec"]["strategy"]["rollingUpdate"] != USUAL
-            return self.cluster.paused or changed
-        return self.cluster.partition > 0
+
+@asynccontextmanager
+async def scened(
+    folder: Path, kind: WorkloadKind, ruling: StageRuling = GO_ON, size: int = 4
+) -> AsyncIterator[Scene]:
+    """A scene on a cluster of its own."""
+    folder.mkdir(exist_ok=True)
+    async with served(folder) as cluster:
+        scene = Scene(cluster, kind, ruling, size)
+        try:
+            yield scene
+        finally:
+            await scene.workshop.close()
 
 
 @pytest.fixture(params=KINDS)
@@ -93,18 +167,17 @@ def kind(request: pytest.FixtureRequest) -> WorkloadKind:
 
 
 @pytest.fixture
-def scene(tmp_path: Path, kind: WorkloadKind) -> Scene:
-    return Scene(tmp_path, kind, GO_ON)
+async def scene(tmp_path: Path, kind: WorkloadKind) -> AsyncIterator[Scene]:
+    async with scened(tmp_path, kind) as scene:
+        yield scene
 
 
 async def test_the_first_part_is_held_until_it_is_ruled_on(scene: Scene) -> None:
     seen: list[tuple[bool, int, int]] = []
-    cluster = scene.cluster
 
     def look() -> None:
-        for _ in range(20):  # time passes, and no more pods go back
-            cluster._step()
-        seen.append((scene.held, cluster.live(scene.good), cluster.live(scene.second)))
+        scene.passes(20)  # and no more pods go back
+        seen.append((scene.held, scene.serving(scene.good), scene.serving(scene.second)))
 
     scene.rulings.look = look
     ready = await scene.ready()
@@ -118,10 +191,10 @@ async def test_the_first_part_is_held_until_it_is_ruled_on(scene: Scene) -> None
     [part] = scene.rulings.asked
     share = 1 / 5 if scene.kind == "deployment" else 1 / 4  # one more serves, for it surges
     assert part == PartDone(f"1 of 4 pods is back at {scene.good}", share, scene.good)
-    assert cluster.live(scene.good) == 4
+    assert scene.serving(scene.good) == 4
     assert not scene.held
-    assert cluster.image == "app:1"
-    assert cluster.raw["metadata"]["labels"][patches.STAGE] == "goes-on"
+    assert scene.image == "app:1"
+    assert scene.now["metadata"]["labels"][patches.STAGE] == "goes-on"
     assert await scene.check(ready.intent) == "done"
     assert timedelta(minutes=3) < scene.rulings.limits[0] < timedelta(minutes=5)
 
@@ -133,8 +206,8 @@ async def test_what_does_not_help_is_taken_back(scene: Scene) -> None:
     assert (outcome.result, outcome.reason) == ("failed", "stage_stopped")
     assert STOP.text in outcome.detail
     assert f"is at {scene.second} again" in outcome.detail
-    assert scene.cluster.image == "app:2"
-    assert scene.cluster.live(scene.second) == 4
+    assert scene.image == "app:2"
+    assert scene.serving(scene.second) == 4
     assert not scene.held
     assert await scene.check(ready.intent) == "half_done"
     again = await scene.run(ready.intent)
@@ -146,17 +219,34 @@ async def test_a_later_step_is_not_confused_by_what_was_taken_back(scene: Scene)
     scene.rulings.ruling = STOP
     await scene.run((await scene.ready()).intent)
     scene.rulings = Rulings(GO_ON)
-    params = scene.params()
+    params = scene.given()
     second = replace(scene.context, token="step-2")
-    ready = await scene.action.preflight(params, second)
+    ready = await scene.rollback.preflight(params, second)
     assert isinstance(ready, Ready), ready
-    outcome = await scene.action.run(params, ready.intent, second)
+    outcome = await scene.rollback.run(params, ready.intent, second)
     assert (outcome.result, outcome.reason) == ("done", "rolled_back")
-    assert scene.cluster.live(scene.good) == 4
+    assert scene.serving(scene.good) == 4
 
 
 class Killed(BaseException):
     """The process ends here, as if by kill -9."""
+
+
+def deadly(scene: Scene, at: int, after: bool) -> None:
+    """The process dies before, or after, its request of that number."""
+    ask, calls = scene.client._request, 0
+
+    async def asked(*args: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == at and not after:
+            raise Killed
+        answer = await ask(*args)
+        if calls == at:
+            raise Killed
+        return answer
+
+    scene.client._request = asked  # type: ignore[method-assign, assignment]
 
 
 @pytest.mark.parametrize("ruling", [GO_ON, STOP], ids=["goes on", "is stopped"])
@@ -165,35 +255,26 @@ async def test_killed_at_any_request_it_is_never_left_midway(
     tmp_path: Path, kind: WorkloadKind, ruling: StageRuling, after: bool
 ) -> None:
     """At each request in turn the process dies, and a successor comes to the same end."""
-    at = kills = 0
-    while True:
+    ended = False
+    at = 0
+    while not ended:
         at += 1
-        folder = tmp_path / str(at)
-        folder.mkdir()
-        scene = Scene(folder, kind, ruling)
-        ready = await scene.ready()
-        calls = 0
-
-        def deadly(method: str, at: int = at) -> None:
-            nonlocal calls
-            calls += 1
-            if calls == at:
-                raise Killed
-
-        setattr(scene.cluster, "after" if after else "before", deadly)
-        try:
-            await scene.run(ready.intent)
-        except Killed:
-            kills += 1
-        else:
-            break
-        assert await scene.check(ready.intent) in {"not_done", "half_done", "done"}
-        outcome = await scene.run(ready.intent)
-        expected = ("done", "rolled_back") if ruling.go_on else ("failed", "stage_stopped")
-        assert (outcome.result, outcome.reason) == expected, (at, outcome)
-        assert not scene.held, at
-        assert scene.cluster.image == ("app:1" if ruling.go_on else "app:2")
-    assert kills > 15
+        async with scened(tmp_path / str(at), kind, ruling) as scene:
+            ready = await scene.ready()
+            alive = scene.client._request
+            deadly(scene, at, after)
+            try:
+                await scene.run(ready.intent)
+                ended = True
+            except Killed:
+                scene.client._request = alive  # type: ignore[method-assign]
+                assert await scene.check(ready.intent) in {"not_done", "half_done", "done"}
+                outcome = await scene.run(ready.intent)
+                expected = ("done", "rolled_back") if ruling.go_on else ("failed", "stage_stopped")
+                assert (outcome.result, outcome.reason) == expected, (at, outcome)
+            assert not scene.held, at
+            assert scene.image == ("app:1" if ruling.go_on else "app:2")
+    assert at > 15
 
 
 async def test_a_daemon_that_dies_while_it_is_ruled_on_goes_on_waiting(scene: Scene) -> None:
@@ -215,11 +296,11 @@ async def test_a_daemon_that_dies_while_it_is_ruled_on_goes_on_waiting(scene: Sc
 
 async def test_somebody_deploys_while_it_is_ruled_on(scene: Scene) -> None:
     ready = await scene.ready()
-    scene.rulings.look = lambda: scene.cluster.deploy("app:3", wait=False) and None
+    scene.rulings.look = lambda: scene.deployed("app:3", wait=False) and None
     outcome = await scene.run(ready.intent)
     assert (outcome.result, outcome.reason) == ("failed", "reverted")
     assert "app:3" in outcome.detail
-    assert scene.cluster.image == "app:3"
+    assert scene.image == "app:3"
     assert not scene.held, "a mend by people must not stand still because of us"
 
 
@@ -227,7 +308,7 @@ async def test_somebody_deploys_while_the_daemon_is_dead(scene: Scene) -> None:
     ready = await scene.ready()
 
     def die() -> None:
-        scene.cluster.deploy("app:3", wait=False)
+        scene.deployed("app:3", wait=False)
         raise Killed
 
     scene.rulings.look = die
@@ -238,7 +319,7 @@ async def test_somebody_deploys_while_the_daemon_is_dead(scene: Scene) -> None:
     outcome = await scene.run(ready.intent)
     assert (outcome.result, outcome.reason) == ("refused", "changed_meanwhile")
     assert not scene.held
-    assert scene.cluster.image == "app:3"
+    assert scene.image == "app:3"
     assert await scene.check(ready.intent) == "unknown"
 
 
@@ -247,8 +328,8 @@ async def test_what_can_neither_go_on_nor_back_is_said(scene: Scene) -> None:
     ready = await scene.ready()
 
     def lose() -> None:
-        gone = [one for one in scene.cluster.revisions if one["metadata"]["name"] == scene.second]
-        scene.cluster.revisions.remove(gone[0])
+        plural = "replicasets" if scene.kind == "deployment" else "controllerrevisions"
+        del scene.cluster.objects[plural, NAMESPACE, scene.second]
 
     scene.rulings.look = lose
     outcome = await scene.run(ready.intent)
@@ -257,29 +338,29 @@ async def test_what_can_neither_go_on_nor_back_is_said(scene: Scene) -> None:
 
 
 async def test_a_person_who_lets_it_go_on_is_not_stopped(tmp_path: Path) -> None:
-    scene = Scene(tmp_path, "deployment", GO_ON)
-    ready = await scene.ready()
-    scene.rulings.look = lambda: scene.cluster.raw["spec"].pop("paused")
-    assert (await scene.run(ready.intent)).result == "done"
-    assert scene.cluster.live(scene.good) == 4
+    async with scened(tmp_path, "deployment") as scene:
+        ready = await scene.ready()
+        resumed = {"spec": {"paused": None}}
+        scene.rulings.look = lambda: bool(scene.cluster.edit("deployments", "checkout", resumed)) and None
+        assert (await scene.run(ready.intent)).result == "done"
+        assert scene.serving(scene.good) == 4
 
 
 async def test_a_first_part_that_does_not_come_up_is_taken_back(
     tmp_path: Path, kind: WorkloadKind
 ) -> None:
-    scene = Scene(tmp_path, kind, GO_ON)
-    scene.good = scene.cluster.deploy("app:3-bad", wait=False)
-    scene.cluster.deploy("app:4")
-    live = scene.cluster.deploy("app:4")
-    ready = await scene.ready()
-    assert ready.intent["to"] == scene.good
-    outcome = await scene.run(ready.intent)
-    assert (outcome.result, outcome.reason) == ("failed", "stage_stopped")
-    assert "the first part did not come back" in outcome.detail
-    assert scene.rulings.asked == []
-    assert not scene.held
-    assert scene.cluster.image == "app:4"
-    assert scene.cluster.live(live) == 4
+    async with scened(tmp_path, kind) as scene:
+        scene.good = scene.deployed("app:3-unready", wait=False)
+        live = scene.deployed("app:2")
+        ready = await scene.ready()
+        assert ready.intent["to"] == scene.good
+        outcome = await scene.run(ready.intent)
+        assert (outcome.result, outcome.reason) == ("failed", "stage_stopped")
+        assert "the first part did not come back" in outcome.detail
+        assert scene.rulings.asked == []
+        assert not scene.held
+        assert scene.image == "app:2"
+        assert scene.serving(live) == 4
 
 
 async def test_a_journal_that_is_away_is_waited_for(scene: Scene) -> None:
@@ -299,33 +380,28 @@ async def test_a_journal_that_is_away_is_waited_for(scene: Scene) -> None:
 
 
 async def test_so_few_pods_have_no_part(tmp_path: Path) -> None:
-    scene = Scene(tmp_path, "deployment", STOP)
-    scene.cluster = RollingCluster("deployment", replicas=1)
-    scene.good = scene.cluster.first
-    scene.cluster.deploy("app:2")
-    scene.action = KubernetesRollback(Workshop(tmp_path), scene.cluster.pace)
-    scene.action._client = scene.cluster  # type: ignore[assignment]
-    ready = await scene.ready()
-    assert "canary" not in ready.intent
-    assert (await scene.run(ready.intent)).result == "done"
-    assert scene.rulings.asked == []
+    async with scened(tmp_path, "deployment", STOP, size=1) as scene:
+        ready = await scene.ready()
+        assert "canary" not in ready.intent
+        assert (await scene.run(ready.intent)).result == "done"
+        assert scene.rulings.asked == []
 
 
 async def test_where_nobody_rules_all_goes_back_at_once(scene: Scene) -> None:
     nobody = replace(scene.context, stages=None)
-    ready = await scene.action.preflight(scene.params(), nobody)
+    ready = await scene.rollback.preflight(scene.given(), nobody)
     assert isinstance(ready, Ready), ready
-    outcome = await scene.action.run(scene.params(), ready.intent, nobody)
+    outcome = await scene.rollback.run(scene.given(), ready.intent, nobody)
     assert outcome.result == "done"
-    assert scene.cluster.live(scene.good) == 4
+    assert scene.serving(scene.good) == 4
 
 
 async def test_what_has_no_parts_is_refused(tmp_path: Path) -> None:
-    scene = Scene(tmp_path, "deployment", GO_ON)
-    scene.cluster.raw["spec"]["strategy"] = {"type": "Recreate"}
-    refused: Any = await scene.action.preflight(scene.params(), scene.context)
-    assert refused.reason == "not_in_parts"
-    assert "leave out `canary`" in refused.text
+    async with scened(tmp_path, "deployment") as scene:
+        scene.now["spec"]["strategy"] = {"type": "Recreate"}
+        refused: Any = await scene.rollback.preflight(scene.given(), scene.context)
+        assert refused.reason == "not_in_parts"
+        assert "leave out `canary`" in refused.text
 
 
 @pytest.mark.parametrize("share", ["0%", "100%", "150%", 0, 2])
