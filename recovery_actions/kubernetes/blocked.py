@@ -177,6 +177,18 @@ def _position(raw: Raw, pod: Raw) -> int:
     return ordinal(pod) - objects.number(objects.part(raw, "spec", "ordinals"), "start")
 
 
+def first_part_ready(raw: Raw, pods: Sequence[Raw], item: str) -> int:
+    """So many of a StatefulSet's pods above its partition are ready, and of that revision."""
+    return sum(
+        _position(raw, pod) >= partition(raw)
+        and objects.object_labels(pod).get(POD_REVISION) == item
+        and ready(pod)
+        and not _is_ending(pod)
+        for pod in pods
+        if objects.owned_by(pod, objects.uid_of(raw))
+    )
+
+
 def _is_ending(pod: Raw) -> bool:
     return "deletionTimestamp" in objects.part(pod, "metadata")
 

@@ -27,7 +27,7 @@ from daemon.core.ports.actions import ActionContext, PartDone, Refused, StageRul
 from daemon.core.values.outcome import Outcome, Permanent, Result, Temporary
 from recovery_actions.kubernetes import objects, patches
 from recovery_actions.kubernetes.applying import Found, apply_patch
-from recovery_actions.kubernetes.blocked import Unblocker
+from recovery_actions.kubernetes.blocked import Unblocker, first_part_ready
 from recovery_actions.kubernetes.canary import (
     is_midway,
     is_undone,
@@ -38,14 +38,21 @@ from recovery_actions.kubernetes.canary import (
     with_partition,
 )
 from recovery_actions.kubernetes.client import JSON_PATCH
+from recovery_actions.kubernetes.errors import Forbidden
 from recovery_actions.kubernetes.names import APPS
 from recovery_actions.kubernetes.objects import Raw
+from recovery_actions.kubernetes.ownership import hand_back_fields, still_asked
 from recovery_actions.kubernetes.patches import Patch
 from recovery_actions.kubernetes.revisions import WorkloadState, observed_changes, read_state
 from recovery_actions.kubernetes.rollback_request import RollbackRequest
-from recovery_actions.kubernetes.rollout import progress_overdue
+from recovery_actions.kubernetes.rollout import (
+    partition,
+    progress_overdue,
+    rollout_status,
+    wanted_replicas,
+)
 from recovery_actions.kubernetes.waiting import Rollout, RolloutEnd
-from recovery_actions.reasons import NotReady, ending
+from recovery_actions.reasons import NotReady, ending, with_sentence
 
 _LET_GO = "goes-on"
 _BACK_WITHIN = timedelta(minutes=2)
@@ -64,7 +71,8 @@ _Intent = Mapping[str, str]
 class CanaryRollback:
     """A rollback that has been patched, up to where it goes on by itself, or is undone.
 
-    `rollout` follows it to its end; `within` is the time for all of it.
+    `rollout` follows it to its end; `within` is the time for all of it. `left` says what had to be
+    left midway before a run; empty if nothing was.
     """
 
     intent: _Intent
@@ -72,12 +80,13 @@ class CanaryRollback:
     stages: Stages
     rollout: Rollout
     within: timedelta
+    left: str = ""
 
     def __post_init__(self) -> None:
         self.client, self.workload = self.rollout.client, self.rollout.workload
         self.pace = self.rollout.pace
         self._begin = self.pace.clock()
-        self._undoing = RollbackRequest(self.intent, self.context.token)
+        self._undoing = RollbackRequest(self.intent, self.context.token, takes_back=True)
 
     async def was_undone(self) -> bool:
         """Whether an earlier run has taken it back already. What is midway and no longer ours is
@@ -86,7 +95,7 @@ class CanaryRollback:
             raw = await self._read()
             if raw is not None:
                 if is_midway(raw, self.intent, self.context.token) and not self.rollout.ours(raw):
-                    await self._let_go()
+                    self.left = await self._let_go()
                 return is_undone(raw, self.intent, self.context.token)
             await self.pace.sleep(1.0)
         return False  # the patch will find it out of reach, too
@@ -99,8 +108,8 @@ class CanaryRollback:
         if ruling is None:
             end = await self._first_part()
             if end is not None and end.reason in {"reverted", "rollout_unknown"}:
-                await self._let_go()
-                return end.outcome("rolled_back", self._title(), _facts(self.intent))
+                held = await self._let_go()
+                return end.outcome("rolled_back", self._title(), _facts(self.intent), [held])
             part = await self._part()
             if (end is None and part.share >= 1) or (end is not None and end.result == "done"):
                 return await self._go_on()  # the others had never left, or it was quicker than we
@@ -116,7 +125,12 @@ class CanaryRollback:
     async def undo(self, why: str) -> Outcome:
         """Put the template back that was live before, and wait for that."""
         applied = await apply_patch(
-            self.client, self.workload, self._look_undo, self.pace, "put back as it was"
+            self.client,
+            self.workload,
+            self._look_undo,
+            self.pace,
+            "put back as it was",
+            self._undoing.landed,
         )
         if isinstance(applied, Outcome):
             return await self._left_alone(applied)
@@ -125,7 +139,8 @@ class CanaryRollback:
         back = Rollout(
             client=self.client,
             workload=self.workload,
-            ours=lambda raw: is_undone(raw, self.intent, self.context.token),
+            ours=self._is_back,
+            meddlers=self._undoing.meddlers,
             report=self.context.progress,
             limit=min(max(self._left(), timedelta(seconds=30)), _BACK_WITHIN),
             hold=timedelta(0),
@@ -135,12 +150,29 @@ class CanaryRollback:
         )
         ended = await back.follow()
         text = f"{self.workload.title} went back to {self.intent['to']} in part, was stopped "
-        text += f"({why}) and is at {self.intent['from']} again"
-        if ended.result != "done":
-            text += f", where {ended.text}"
+        text += f"({why}) and "
+        if ended.reason == "reverted":
+            text += f"put back to {self.intent['from']}, but {ended.text}"
+        elif ended.result == "done":
+            text += f"is at {self.intent['from']} again"
+        else:
+            text += f"is at {self.intent['from']} again, where {ended.text}"
         text = "; ".join([text, *filter(None, notes)])
         facts = _facts(self.intent)
         return ending(result="failed", reason="stage_stopped", detail=text, facts=facts)
+
+    def _is_back(self, raw: Raw) -> bool:
+        """Whether it asks for what was live before, and because of this step."""
+        if not is_undone(raw, self.intent, self.context.token):
+            return False
+        former = self._undoing.asked
+        if former is None:
+            return True  # by now it is not kept, so nothing tells
+        same = objects.digest(objects.template_of(raw)) in {
+            objects.digest(former),
+            self._undoing.made,
+        }
+        return same or still_asked(raw, former)
 
     async def _ruled(self) -> StageRuling | None:
         """What was ruled before a restart. The journal is asked until it answers, for a step that
@@ -156,11 +188,6 @@ class CanaryRollback:
     async def _first_part(self) -> RolloutEnd | None:
         """Wait until the first part is back, and hold it there; None if it is. `done` means that
         all is back already, anything else that the part did not come back."""
-        if self.workload.kind == "statefulset":
-            end = await self.rollout.follow(limit=self._left() * _PART_BY)
-            raw = await self._read()
-            whole = raw is not None and not is_midway(raw, self.intent, self.context.token)
-            return end if whole or end.result != "done" else None
         raw = await self._read()
         if raw is not None and objects.part(raw, "spec").get("paused") is True:
             return await self._available()
@@ -170,8 +197,10 @@ class CanaryRollback:
             until=lambda seen: observed_changes(seen) and _updated(seen) >= first,
             limit=self._left() * _PART_BY,
         )
-        if end.reason or not end.midway:
+        if end.reason or (not end.midway and not await self._is_held()):
             return end
+        if self.workload.kind == "statefulset":
+            return await self._available()
         held = await apply_patch(
             self.client, self.workload, self._look_pause, self.pace, "paused after the first part"
         )
@@ -179,6 +208,11 @@ class CanaryRollback:
             meddled = held.reason == "reverted"
             return RolloutEnd("failed", "reverted" if meddled else "patch_failed", held.detail)
         return await self._available()
+
+    async def _is_held(self) -> bool:
+        """Whether a StatefulSet's rollout has ended because its partition holds the rest."""
+        raw = await self._read() if self.workload.kind == "statefulset" else None
+        return raw is not None and partition(raw) == int(self.intent["hold"])
 
     async def _available(self) -> RolloutEnd | None:
         """Wait until the pods of the first part are available."""
@@ -189,8 +223,16 @@ class CanaryRollback:
             try:
                 state = await read_state(self.client, self.workload)
                 if not self.rollout.ours(state.raw):
-                    return RolloutEnd("failed", "reverted", "somebody has changed it since")
+                    return RolloutEnd("failed", "reverted", self.rollout.changed_by(state.raw))
+                if self.workload.kind == "statefulset":
+                    wanted = wanted_replicas(state.raw)
+                    if wanted <= partition(state.raw):
+                        text = (
+                            f"it was scaled to {wanted} meanwhile, so none is left that goes first"
+                        )
+                        return RolloutEnd("failed", "rollout_timeout", text)
                 ready = await self._ready(state)
+                hint = "" if ready >= first else await self.rollout.hint(state.raw)
             except Temporary as error:
                 seen = str(error)
             except Permanent as error:
@@ -199,11 +241,20 @@ class CanaryRollback:
                 if ready >= first:
                     return None
                 seen = f"{ready} of its {first} pods are available"
+                seen += f"; {hint}" if hint else ""
             await self.pace.sleep(1.0)
         return RolloutEnd("failed", "rollout_timeout", seen)
 
     async def _ready(self, state: WorkloadState) -> int:
-        """So many pods of the ReplicaSet that came back are available."""
+        """So many pods of the revision that came back are available, and were to go first."""
+        if self.workload.kind == "statefulset":
+            pods = self.workload.beside("", "pods")
+            try:
+                listed = await self.client.items(pods, objects.selector_of(state.raw))
+            except Forbidden:
+                done = rollout_status("statefulset", state.raw, self.rollout.stale).finished
+                return int(self.intent["canary"]) if done else 0
+            return first_part_ready(state.raw, listed, self.intent["to"])
         if state.live is None:
             return 0
         one = self.workload.beside(APPS, "replicasets", state.live.item)
@@ -237,18 +288,29 @@ class CanaryRollback:
         """How it ends when it can neither go on nor be taken back. What somebody else has deployed
         meanwhile must not stand still for us; and what does is said."""
         if outcome.reason == "reverted":
-            await self._let_go()
-            return outcome
-        by_hand = "its partition has to be set back by hand"
-        if self.workload.kind == "deployment":
-            by_hand = f"kubectl rollout resume {self.workload.command}"
-        text = f"{outcome.detail}; it stands midway, for the rest to go on: {by_hand}"
+            return with_sentence(outcome, await self._let_go())
+        text = f"{outcome.detail}; {self._by_hand}"
         result: Result = "unknown" if outcome.result == "unknown" else "failed"
         return Outcome(result=result, reason=outcome.reason, detail=text, facts=outcome.facts)
 
-    async def _let_go(self) -> None:
-        """Take away what holds it, and nothing else."""
-        await apply_patch(self.client, self.workload, self._look_let_go, self.pace, "let go")
+    async def _let_go(self) -> str:
+        """Take away what holds it, and nothing else; what people have to do if that fails."""
+        done = await apply_patch(self.client, self.workload, self._look_let_go, self.pace, "let go")
+        if isinstance(done, Outcome):
+            return "" if done.reason == "no_such_workload" else f"{done.detail}; {self._by_hand}"
+        return await hand_back_fields(self.client, self.workload, None, None, self.pace)
+
+    @property
+    def _by_hand(self) -> str:
+        """What lets it go on without us."""
+        if self.workload.kind == "deployment":
+            before = json.dumps({"spec": {"strategy": json.loads(self.intent["strategy"])}})
+            how = f"kubectl rollout resume {self.workload.command}, and its strategy was "
+            return f"it stands midway, for the rest to go on: {how}{before}"
+        rolling = {"rollingUpdate": {"partition": int(self.intent["partition"])}}
+        patch = json.dumps({"spec": {"updateStrategy": rolling}})
+        how = f"kubectl patch {self.workload.command} -p '{patch}'"
+        return f"it stands midway, for the rest to go on: {how}"
 
     def _left(self) -> timedelta:
         spent = timedelta(seconds=self.pace.clock() - self._begin)
@@ -288,7 +350,8 @@ class CanaryRollback:
     def _release(self, raw: Raw) -> list[dict[str, Any]]:
         if self.workload.kind == "statefulset":
             where = "/spec/updateStrategy/rollingUpdate/partition"
-            return [operation("add", where, int(self.intent["partition"]))]
+            held = partition(raw) == int(self.intent["hold"])  # or somebody has set it since
+            return [operation("add", where, int(self.intent["partition"]))] if held else []
         body = []
         spec, before = objects.part(raw, "spec"), json.loads(self.intent["strategy"])
         if spec.get("strategy") == surging(self.intent):
@@ -318,7 +381,8 @@ class CanaryRollback:
         self._undoing.before = raw
         patch = patches.rollback_patch(state, former, notes)
         if isinstance(patch.body, dict):
-            first = int(self.intent["partition"])
+            held = partition(raw) == int(self.intent["hold"])
+            first = int(self.intent["partition"]) if held else partition(raw)
             patch = with_partition(patch, first, taken_back_note(self.context.token))
         else:
             patch = Patch(patch.kind, [*patch.body, *self._release(raw)])

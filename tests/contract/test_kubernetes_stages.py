@@ -16,13 +16,17 @@ from daemon.core.ports.actions import ActionContext, PartDone, Ready, StageRulin
 from daemon.core.values.outcome import Temporary
 from recovery_actions.contract import context
 from recovery_actions.kubernetes import patches
+from recovery_actions.kubernetes.client import MANAGER
 from recovery_actions.kubernetes.names import Workload, WorkloadKind
 from recovery_actions.kubernetes_rollback import KubernetesRollback
 from tests.contract.kubernetes_double import Cluster, served
+from tests.contract.kubernetes_fields import entry_of, owned_in
 from tests.contract.kubernetes_lab import Lab, manifest
 from tests.contract.kubernetes_pods import NAMESPACE, is_terminating
 from tests.contract.kubernetes_sets import revision_of
 from tests.contract.kubernetes_world import Time
+
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 GO_ON = StageRuling(True, "v1 alone is well")
 STOP = StageRuling(False, "v1 alone is as bad")
@@ -56,17 +60,25 @@ class Scene(Lab):
     """Four pods, the second revision of which is live and is to be rolled back. A step of the
     controllers is done whenever somebody waits."""
 
-    def __init__(self, cluster: Cluster, kind: WorkloadKind, ruling: StageRuling, size: int) -> None:
-        self.cluster, self.time, self.kind = cluster, Time(), kind
+    def __init__(
+        self, cluster: Cluster, kind: WorkloadKind, ruling: StageRuling, size: int, applied: bool
+    ) -> None:
+        self.cluster, self.time, self.kind, self.size = cluster, Time(), kind, size
         self.time.then = lambda _: bool(cluster.step()) and None
         super().__init__(cluster.kubeconfig, Workload(NAMESPACE, kind, "checkout"), self.time.pace)
-        body = manifest(kind, "checkout", "app:1", size)
-        if kind == "deployment":
-            body["spec"]["strategy"] = {"type": "RollingUpdate", "rollingUpdate": dict(USUAL)}
-        cluster.add(self.plural, body)
+        if applied:
+            cluster.add(self.plural, self.config("app:1"), "kubectl", "Apply")
+        else:
+            cluster.add(self.plural, self.config("app:1"))
+        cluster.reconcile()
         cluster.auto = False
         self.good = self.newest
-        self.second = self.deployed("app:2")
+        if applied:
+            self.apply_file("app:2")
+            cluster.reconcile()
+            self.second = self.newest
+        else:
+            self.second = self.deployed("app:2")
         self.rulings = Rulings(ruling)
         self.rollback: KubernetesRollback = self.action("kubernetes_rollback")
 
@@ -112,6 +124,24 @@ class Scene(Lab):
             return sum(revision_of(pod) == item for pod in pods)
         return sum(pod["metadata"]["name"].startswith(f"{item}-") for pod in pods)
 
+    def config(self, image: str, **rolling: Any) -> dict[str, Any]:
+        """The file of whoever deploys."""
+        body = manifest(self.kind, "checkout", image, self.size)
+        usual = USUAL if self.kind == "deployment" else {"partition": 0}
+        strategy = {"type": "RollingUpdate", "rollingUpdate": {**usual, **rolling}}
+        body["spec"]["strategy" if self.kind == "deployment" else "updateStrategy"] = strategy
+        return body
+
+    def apply_file(self, image: str, **rolling: Any) -> None:
+        """`kubectl apply --server-side`. Raises the Refusal of a conflict."""
+        self.cluster.apply(self.plural, self.config(image, **rolling))
+
+    @property
+    def of_ours(self) -> list[tuple[str, ...]]:
+        """What we own of what is asked for."""
+        entry = entry_of(self.now, MANAGER, "Update") or {"fieldsV1": {}}
+        return sorted(path for path in owned_in(entry["fieldsV1"]) if path[0] == "f:spec")
+
     def passes(self, seconds: int = 20) -> None:
         for _ in range(seconds):
             self.cluster.step()
@@ -148,12 +178,15 @@ class Scene(Lab):
 
 @asynccontextmanager
 async def scened(
-    folder: Path, kind: WorkloadKind, ruling: StageRuling = GO_ON, size: int = 4
+    folder: Path,
+    kind: WorkloadKind,
+    ruling: StageRuling = GO_ON,
+    size: int = 4,
+    applied: bool = False,
 ) -> AsyncIterator[Scene]:
     """A scene on a cluster of its own."""
-    folder.mkdir(exist_ok=True)
     async with served(folder) as cluster:
-        scene = Scene(cluster, kind, ruling, size)
+        scene = Scene(cluster, kind, ruling, size, applied)
         try:
             yield scene
         finally:
@@ -232,15 +265,13 @@ class Killed(BaseException):
     """The process ends here, as if by kill -9."""
 
 
-def deadly(scene: Scene, at: int, after: bool) -> None:
-    """The process dies before, or after, its request of that number."""
+def deadly(scene: Scene, at: int) -> None:
+    """The process dies behind its request of that number, which is as before the next."""
     ask, calls = scene.client._request, 0
 
     async def asked(*args: Any) -> Any:
         nonlocal calls
         calls += 1
-        if calls == at and not after:
-            raise Killed
         answer = await ask(*args)
         if calls == at:
             raise Killed
@@ -250,19 +281,18 @@ def deadly(scene: Scene, at: int, after: bool) -> None:
 
 
 @pytest.mark.parametrize("ruling", [GO_ON, STOP], ids=["goes on", "is stopped"])
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 async def test_killed_at_any_request_it_is_never_left_midway(
-    tmp_path: Path, kind: WorkloadKind, ruling: StageRuling, after: bool
+    tmp_path: Path, kind: WorkloadKind, ruling: StageRuling
 ) -> None:
     """At each request in turn the process dies, and a successor comes to the same end."""
     ended = False
     at = 0
     while not ended:
         at += 1
-        async with scened(tmp_path / str(at), kind, ruling) as scene:
+        async with scened(tmp_path, kind, ruling, applied=True) as scene:
             ready = await scene.ready()
             alive = scene.client._request
-            deadly(scene, at, after)
+            deadly(scene, at)
             try:
                 await scene.run(ready.intent)
                 ended = True
@@ -273,6 +303,7 @@ async def test_killed_at_any_request_it_is_never_left_midway(
                 expected = ("done", "rolled_back") if ruling.go_on else ("failed", "stage_stopped")
                 assert (outcome.result, outcome.reason) == expected, (at, outcome)
             assert not scene.held, at
+            assert scene.of_ours == [], at
             assert scene.image == ("app:1" if ruling.go_on else "app:2")
     assert at > 15
 
@@ -341,7 +372,9 @@ async def test_a_person_who_lets_it_go_on_is_not_stopped(tmp_path: Path) -> None
     async with scened(tmp_path, "deployment") as scene:
         ready = await scene.ready()
         resumed = {"spec": {"paused": None}}
-        scene.rulings.look = lambda: bool(scene.cluster.edit("deployments", "checkout", resumed)) and None
+        scene.rulings.look = lambda: (
+            bool(scene.cluster.edit("deployments", "checkout", resumed)) and None
+        )
         assert (await scene.run(ready.intent)).result == "done"
         assert scene.serving(scene.good) == 4
 
@@ -410,3 +443,171 @@ def test_a_part_is_less_than_the_whole(share: object) -> None:
         KubernetesRollback.Params.model_validate(
             {"namespace": "prod", "deployment": "checkout", "canary": share}
         )
+
+
+# ── what the next deployment meets ───────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("ruling", [GO_ON, STOP], ids=["goes on", "is stopped"])
+async def test_the_next_apply_meets_no_conflict(
+    tmp_path: Path, kind: WorkloadKind, ruling: StageRuling
+) -> None:
+    async with scened(tmp_path, kind, ruling, applied=True) as scene:
+        outcome = await scene.run((await scene.ready()).intent)
+        assert outcome.detail.count("the fields are kubectl's again") == 1
+        assert scene.of_ours == []
+        mine = entry_of(scene.now, "kubectl", "Apply")
+        assert mine is not None
+        rolling = "f:strategy" if kind == "deployment" else "f:updateStrategy"
+        key = "f:maxSurge" if kind == "deployment" else "f:partition"
+        assert ("f:spec", rolling, "f:rollingUpdate", key) in owned_in(mine["fieldsV1"])
+        other = {"maxSurge": 1} if kind == "deployment" else {"partition": 1}
+        scene.apply_file("app:4", **other)
+        assert scene.image == "app:4"
+
+
+async def test_whoever_applies_midway_meets_no_conflict_and_is_not_held(
+    tmp_path: Path, kind: WorkloadKind
+) -> None:
+    async with scened(tmp_path, kind, applied=True) as scene:
+        ready = await scene.ready()
+        scene.rulings.look = lambda: scene.apply_file("app:3")
+        outcome = await scene.run(ready.intent)
+        assert (outcome.result, outcome.reason) == ("failed", "reverted")
+        assert scene.image == "app:3"
+        assert not scene.held
+        assert scene.of_ours == []
+
+
+async def test_a_partition_that_somebody_set_with_a_deployment_stays(tmp_path: Path) -> None:
+    async with scened(tmp_path, "statefulset", applied=True) as scene:
+        ready = await scene.ready()
+        scene.rulings.look = lambda: scene.apply_file("app:3", partition=2)
+        outcome = await scene.run(ready.intent)
+        assert outcome.reason == "reverted"
+        assert scene.now["spec"]["updateStrategy"]["rollingUpdate"]["partition"] == 2
+
+
+async def test_what_only_the_newer_template_has_is_not_said_to_be_of_the_older(
+    tmp_path: Path,
+) -> None:
+    async with scened(tmp_path, "deployment", STOP) as scene:
+        template = {"spec": {"serviceAccountName": "shop"}}
+        notes = {"annotations": {LAST_APPLIED: "{}"}}
+        scene.cluster.edit(
+            "deployments", "checkout", {"metadata": notes, "spec": {"template": template}}
+        )
+        scene.cluster.reconcile()
+        outcome = await scene.run((await scene.ready()).intent)
+        assert outcome.reason == "stage_stopped"
+        assert "kubectl apply" not in outcome.detail
+
+
+# ── what others do meanwhile ─────────────────────────────────────────────────────────────────
+
+
+async def test_somebody_deploys_while_it_is_taken_back(scene: Scene) -> None:
+    scene.rulings.ruling = STOP
+    ready = await scene.ready()
+
+    async def progress(text: str) -> None:
+        if "is asked for again" in text:
+            scene.deployed("app:3", wait=False)
+
+    given = replace(scene.context, progress=progress)
+    outcome = await scene.rollback.run(scene.given(), ready.intent, given)
+    assert (outcome.result, outcome.reason) == ("failed", "stage_stopped")
+    assert "is at" not in outcome.detail
+    assert "kubectl-set (managedFields) has changed it since: it runs app:3 now" in outcome.detail
+    assert not scene.held
+
+
+async def test_what_we_could_not_let_go_is_said_with_the_command(scene: Scene) -> None:
+    """Somebody's mend stands still because of us, and we may change it no more."""
+    ready = await scene.ready()
+
+    def look() -> None:
+        scene.deployed("app:3", wait=False)
+        scene.cluster.denied = "frozen"
+
+    scene.rulings.look = look
+    outcome = await scene.run(ready.intent)
+    assert (outcome.result, outcome.reason) == ("failed", "reverted")
+    assert scene.held
+    command = "rollout resume" if scene.kind == "deployment" else "kubectl patch"
+    assert command in outcome.detail
+    scene.rulings.look = lambda: None
+    later = await scene.run(ready.intent)
+    assert later.reason == "changed_meanwhile"
+    assert command in later.detail
+
+
+async def test_it_is_scaled_down_while_the_first_part_comes(tmp_path: Path) -> None:
+    async with scened(tmp_path, "statefulset") as scene:
+        ready = await scene.ready()
+        scene.cluster.edit("statefulsets", "checkout", {"spec": {"replicas": 2}})
+        scene.cluster.reconcile()
+        outcome = await scene.run(ready.intent)
+        assert (outcome.result, outcome.reason) == ("failed", "stage_stopped")
+        assert "it was scaled to 2 meanwhile" in outcome.detail
+        assert scene.rulings.asked == []
+        assert not scene.held
+        assert scene.image == "app:2"
+
+
+async def test_an_autoscaler_adds_pods_while_it_is_ruled_on(scene: Scene) -> None:
+    ready = await scene.ready()
+
+    def more() -> None:
+        scene.cluster.edit(scene.plural, "checkout", {"spec": {"replicas": 8}})
+        scene.passes(20)
+
+    scene.rulings.look = more
+    outcome = await scene.run(ready.intent)
+    assert outcome.result == "done"
+    assert scene.serving(scene.good) == 8
+
+
+# ── pods that are not ready ──────────────────────────────────────────────────────────────────
+
+
+def unready(scene: Scene) -> None:
+    """What is live fails its probes by now."""
+    for pod in scene.cluster.all("pods"):
+        pod["status"]["conditions"][0]["status"] = "False"
+    scene.cluster.reconcile()
+
+
+async def test_the_first_part_is_judged_by_its_own_pods(tmp_path: Path, kind: WorkloadKind) -> None:
+    async with scened(tmp_path, kind) as scene:
+        if kind == "statefulset":
+            scene.now["spec"]["podManagementPolicy"] = "Parallel"
+        unready(scene)
+        outcome = await scene.run((await scene.ready()).intent)
+        assert (outcome.result, outcome.reason) == ("done", "rolled_back"), outcome
+        assert len(scene.rulings.asked) == 1
+        assert scene.serving(scene.good) == 4
+
+
+async def test_where_order_lets_none_go_first_it_is_refused(tmp_path: Path) -> None:
+    async with scened(tmp_path, "statefulset") as scene:
+        unready(scene)
+        refused: Any = await scene.rollback.preflight(scene.given(), scene.context)
+        assert refused.reason == "not_in_parts"
+        assert "0 of 4 pods" in refused.text
+        assert "leave out `canary`" in refused.text
+
+
+async def test_of_a_deployment_that_got_stuck_all_goes_back_at_once(
+    tmp_path: Path, kind: WorkloadKind
+) -> None:
+    """More pods than would go first are where they are to go."""
+    async with scened(tmp_path, kind) as scene:
+        scene.good = scene.second
+        scene.deployed("app:3-unready")
+        assert 0 < scene.serving(scene.good) < 4
+        ready = await scene.ready()
+        assert "canary" not in ready.intent
+        outcome = await scene.run(ready.intent)
+        assert outcome.result == "done"
+        assert scene.serving(scene.good) == 4
