@@ -11,7 +11,7 @@ from daemon.core.values.outcome import Outcome, Temporary
 from daemon.core.values.units import format_duration
 from recovery_actions.argocd import Argo
 from recovery_actions.argocd_state import short
-from recovery_actions.git.hosting import GitCommit, GitHost, MergeRequest
+from recovery_actions.git.hosting import GitCommit, GitHost, GitRefusal, MergeRequest
 from recovery_actions.git.params import GitRevertParams
 from recovery_actions.git.reverting import BranchLook, look_at_branch
 from recovery_actions.reasons import NotReady, as_outcome, ending
@@ -118,7 +118,10 @@ class RevertRun:
                 return as_outcome(refused, facts=self._facts())
             title, _, text = self._message().partition("\n\n")
             text = f"{text}\nMerge this to restore service, or close it."
-            self._request = await self.host.open_request(branch, onto, title, text)
+            try:
+                self._request = await self.host.open_request(branch, onto, title, text)
+            except GitRefusal as error:
+                return await self._unasked(branch, onto, error)
         request = self._request
         if request.state == "closed":
             text = f"{request.title} was closed and not merged, so nothing was changed; whoever "
@@ -131,6 +134,13 @@ class RevertRun:
         if self._merged is not None:
             await self.context.progress(self._merged.text)
         return None
+
+    async def _unasked(self, branch: str, onto: str, why: GitRefusal) -> Outcome:
+        """How it ends when the branch is made and no request may be opened."""
+        url = self.host.request_url(await self.host.repository(), branch, onto)
+        text = f"the branch {branch} has the revert, but no request to merge it could be opened: "
+        text += f"{why.text}. Nothing is live of it; open the request by hand: {url}"
+        return ending(result="failed", reason=why.reason, detail=text, facts=self._facts())
 
     async def _branch_of_ours(self, branch: str) -> NotReady | None:
         """See that our branch is there with our commit, or why it cannot be."""
