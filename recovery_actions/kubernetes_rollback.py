@@ -96,6 +96,7 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
         self, params: KubernetesRollbackParams, context: ActionContext
     ) -> Ready | Refused:
         """Refuses with `no_such_workload`, `forbidden`, `paused`, `on_delete`, `scaled_to_zero`,
+        `partition_holds_all`,
         `managed_by_gitops`, `being_deleted`, `changed_meanwhile`, `no_history`, `no_healthy_item`,
         `revision_missing`, `already_live`, `declared_migration`, `not_in_parts` or
         `dry_run_failed`.

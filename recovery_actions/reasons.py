@@ -70,6 +70,7 @@ ActionReason = Literal[
     "not_rolling",
     "on_delete",
     "operation_running",
+    "partition_holds_all",
     "pending",
     "rollout_paused",
     "scaled_to_zero",

@@ -39,6 +39,7 @@ from recovery_actions.kubernetes.canary import (
 )
 from recovery_actions.kubernetes.client import JSON_PATCH
 from recovery_actions.kubernetes.errors import Forbidden
+from recovery_actions.kubernetes.guards import partition_holds_all
 from recovery_actions.kubernetes.names import APPS
 from recovery_actions.kubernetes.objects import Raw
 from recovery_actions.kubernetes.ownership import hand_back_fields, still_asked
@@ -49,7 +50,6 @@ from recovery_actions.kubernetes.rollout import (
     partition,
     progress_overdue,
     rollout_status,
-    wanted_replicas,
 )
 from recovery_actions.kubernetes.waiting import Rollout, RolloutEnd
 from recovery_actions.reasons import NotReady, ending, with_sentence
@@ -224,13 +224,8 @@ class CanaryRollback:
                 state = await read_state(self.client, self.workload)
                 if not self.rollout.ours(state.raw):
                     return RolloutEnd("failed", "reverted", self.rollout.changed_by(state.raw))
-                if self.workload.kind == "statefulset":
-                    wanted = wanted_replicas(state.raw)
-                    if wanted <= partition(state.raw):
-                        text = (
-                            f"it was scaled to {wanted} meanwhile, so none is left that goes first"
-                        )
-                        return RolloutEnd("failed", "rollout_timeout", text)
+                if still := partition_holds_all(self.workload, state.raw):
+                    return RolloutEnd("failed", "rollout_timeout", still.text)
                 ready = await self._ready(state)
                 hint = "" if ready >= first else await self.rollout.hint(state.raw)
             except Temporary as error:

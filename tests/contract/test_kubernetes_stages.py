@@ -549,7 +549,7 @@ async def test_it_is_scaled_down_while_the_first_part_comes(tmp_path: Path) -> N
         scene.cluster.reconcile()
         outcome = await scene.run(ready.intent)
         assert (outcome.result, outcome.reason) == ("failed", "stage_stopped")
-        assert "it was scaled to 2 meanwhile" in outcome.detail
+        assert "has 2 pods and updates those from number 3 on alone" in outcome.detail
         assert scene.rulings.asked == []
         assert not scene.held
         assert scene.image == "app:2"
