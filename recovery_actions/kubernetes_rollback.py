@@ -69,6 +69,8 @@ class KubernetesRollbackParams(WorkloadParams):
     `canary: 25%` so many pods go back first, the metrics are looked at as after a step, and the
     rest follows once it shows that it helps; else the first ones are taken back. `within` of the
     step then has to hold both parts of the rollout, and `verify: settle` and two windows between.
+    Where a deployment got stuck, so that as many pods are of the older revision still, all goes
+    back at once.
     """
 
     model_config = ConfigDict(

@@ -50,9 +50,10 @@ from recovery_actions.kubernetes.rollout import (
     partition,
     progress_overdue,
     rollout_status,
+    wanted_replicas,
 )
 from recovery_actions.kubernetes.waiting import Rollout, RolloutEnd
-from recovery_actions.reasons import NotReady, ending, with_sentence
+from recovery_actions.reasons import ActionReason, NotReady, ending, with_sentence
 
 _LET_GO = "goes-on"
 _BACK_WITHIN = timedelta(minutes=2)
@@ -159,7 +160,9 @@ class CanaryRollback:
             text += f"is at {self.intent['from']} again, where {ended.text}"
         text = "; ".join([text, *filter(None, notes)])
         facts = _facts(self.intent)
-        return ending(result="failed", reason="stage_stopped", detail=text, facts=facts)
+        # Whoever has changed it is at work there, so nothing else begins without a person.
+        reason: ActionReason = "reverted" if ended.reason == "reverted" else "stage_stopped"
+        return ending(result="failed", reason=reason, detail=text, facts=facts)
 
     def _is_back(self, raw: Raw) -> bool:
         """Whether it asks for what was live before, and because of this step."""
@@ -206,13 +209,17 @@ class CanaryRollback:
         )
         if isinstance(held, Outcome):
             meddled = held.reason == "reverted"
-            return RolloutEnd("failed", "reverted" if meddled else "patch_failed", held.detail)
+            text = held.detail.removeprefix(f"{self._title()}, but ")
+            return RolloutEnd("failed", "reverted" if meddled else "patch_failed", text)
         return await self._available()
 
     async def _is_held(self) -> bool:
-        """Whether a StatefulSet's rollout has ended because its partition holds the rest."""
-        raw = await self._read() if self.workload.kind == "statefulset" else None
-        return raw is not None and partition(raw) == int(self.intent["hold"])
+        """Whether a StatefulSet's rollout has ended because its partition holds the rest; also if
+        that cannot be seen, for nothing goes on blindly."""
+        if self.workload.kind != "statefulset":
+            return False
+        raw = await self._read()
+        return raw is None or partition(raw) == int(self.intent["hold"])
 
     async def _available(self) -> RolloutEnd | None:
         """Wait until the pods of the first part are available."""
@@ -258,8 +265,10 @@ class CanaryRollback:
 
     async def _part(self) -> PartDone:
         """How much of it is back; a share of 1 if nothing else is left to go back."""
-        raw = await self._read() or {}
-        back, pods = _updated(raw) or int(self.intent["canary"]), int(self.intent["pods"])
+        raw, pods = await self._read() or {}, int(self.intent["pods"])
+        if raw:  # an autoscaler may have been at work
+            pods = max(wanted_replicas(raw) - int(self.intent["partition"]), 1)
+        back = _updated(raw) or int(self.intent["canary"])
         serving = objects.number(objects.part(raw, "status"), "replicas")
         text = f"{back} of {pods} pods {'is' if back == 1 else 'are'} back at {self.intent['to']}"
         share = 1.0 if back >= pods else back / max(pods, serving)
@@ -384,8 +393,7 @@ class CanaryRollback:
         return Found(progress_overdue(raw), patch)
 
     def _meddled(self, raw: Raw) -> Outcome:
-        images = objects.images(objects.template_of(raw))
-        text = f"{self._title()}, but somebody has changed it since: it runs {images} now"
+        text = f"{self._title()}, but {self.rollout.changed_by(raw)}"
         return ending(result="failed", reason="reverted", detail=text, facts=_facts(self.intent))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -330,6 +331,7 @@ async def test_somebody_deploys_while_it_is_ruled_on(scene: Scene) -> None:
     scene.rulings.look = lambda: scene.deployed("app:3", wait=False) and None
     outcome = await scene.run(ready.intent)
     assert (outcome.result, outcome.reason) == ("failed", "reverted")
+    assert outcome.detail.count("in part, but kubectl-set (managedFields) has changed it") == 1
     assert "app:3" in outcome.detail
     assert scene.image == "app:3"
     assert not scene.held, "a mend by people must not stand still because of us"
@@ -516,7 +518,7 @@ async def test_somebody_deploys_while_it_is_taken_back(scene: Scene) -> None:
 
     given = replace(scene.context, progress=progress)
     outcome = await scene.rollback.run(scene.given(), ready.intent, given)
-    assert (outcome.result, outcome.reason) == ("failed", "stage_stopped")
+    assert (outcome.result, outcome.reason) == ("failed", "reverted")
     assert "is at" not in outcome.detail
     assert "kubectl-set (managedFields) has changed it since: it runs app:3 now" in outcome.detail
     assert not scene.held
@@ -553,6 +555,44 @@ async def test_it_is_scaled_down_while_the_first_part_comes(tmp_path: Path) -> N
         assert scene.rulings.asked == []
         assert not scene.held
         assert scene.image == "app:2"
+
+
+async def test_an_autoscaler_adds_pods_while_the_first_part_comes(tmp_path: Path) -> None:
+    """So many of them may be of what comes back that it looked like the whole."""
+    async with scened(tmp_path, "deployment") as scene:
+        ready = await scene.ready()
+        then = scene.time.then
+        assert then is not None
+
+        def passing(now: float) -> None:
+            if now == 1.0:
+                scene.cluster.edit("deployments", "checkout", {"spec": {"replicas": 12}})
+            then(now)
+
+        scene.time.then = passing
+        outcome = await scene.run(ready.intent)
+        assert outcome.result == "done"
+        assert len(scene.rulings.asked) == 1
+        assert "of 12 pods are back" in scene.rulings.asked[0].text
+        assert scene.serving(scene.good) == 12
+
+
+async def test_a_look_that_fails_lets_nothing_go_on(tmp_path: Path) -> None:
+    async with scened(tmp_path, "statefulset") as scene:
+        ready = await scene.ready()
+        ask = scene.client._request
+
+        async def asked(verb: str, method: str, resource: Any, *rest: Any) -> Any:
+            here = inspect.stack()
+            if any(frame.function == "_read" for frame in here):
+                raise Temporary("the network is away")
+            return await ask(verb, method, resource, *rest)
+
+        scene.rulings.look = lambda: None
+        scene.client._request = asked  # type: ignore[method-assign, assignment]
+        outcome = await scene.run(ready.intent)
+        assert len(scene.rulings.asked) == 1
+        assert outcome.result == "done"
 
 
 async def test_an_autoscaler_adds_pods_while_it_is_ruled_on(scene: Scene) -> None:
