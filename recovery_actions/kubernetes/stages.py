@@ -17,32 +17,28 @@ it is, for a successor and for whoever finds it without us. What that makes of i
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from daemon.core.ports.actions import ActionContext, PartDone, Refused, StageRuling, Stages
-from daemon.core.values.outcome import Outcome, Permanent, Result, Temporary
+from daemon.core.values.outcome import Outcome, Permanent, Temporary
 from recovery_actions.kubernetes import objects, patches
 from recovery_actions.kubernetes.applying import Found, apply_patch
 from recovery_actions.kubernetes.blocked import Unblocker, first_part_ready
 from recovery_actions.kubernetes.canary import (
     is_midway,
     is_undone,
-    operation,
-    stage_note,
-    surging,
     taken_back_note,
     with_partition,
 )
-from recovery_actions.kubernetes.client import JSON_PATCH
 from recovery_actions.kubernetes.errors import Forbidden
 from recovery_actions.kubernetes.guards import partition_holds_all
+from recovery_actions.kubernetes.holding import RolloutHold
 from recovery_actions.kubernetes.names import APPS
 from recovery_actions.kubernetes.objects import Raw
-from recovery_actions.kubernetes.ownership import hand_back_fields, still_asked
+from recovery_actions.kubernetes.ownership import still_asked
 from recovery_actions.kubernetes.patches import Patch
 from recovery_actions.kubernetes.revisions import WorkloadState, observed_changes, read_state
 from recovery_actions.kubernetes.rollback_request import RollbackRequest
@@ -53,9 +49,8 @@ from recovery_actions.kubernetes.rollout import (
     wanted_replicas,
 )
 from recovery_actions.kubernetes.waiting import Rollout, RolloutEnd
-from recovery_actions.reasons import ActionReason, NotReady, ending, with_sentence
+from recovery_actions.reasons import ActionReason, NotReady, ending
 
-_LET_GO = "goes-on"
 _BACK_WITHIN = timedelta(minutes=2)
 """So long it is waited for what is taken back: what was live may itself never become ready."""
 _TRIES = 5
@@ -86,6 +81,7 @@ class CanaryRollback:
     def __post_init__(self) -> None:
         self.client, self.workload = self.rollout.client, self.rollout.workload
         self.pace = self.rollout.pace
+        self.hold = RolloutHold(self.intent, self.context, self.rollout)
         self._begin = self.pace.clock()
         self._undoing = RollbackRequest(self.intent, self.context.token, takes_back=True)
 
@@ -96,7 +92,7 @@ class CanaryRollback:
             raw = await self._read()
             if raw is not None:
                 if is_midway(raw, self.intent, self.context.token) and not self.rollout.ours(raw):
-                    self.left = await self._let_go()
+                    self.left = await self.hold.let_go()
                 return is_undone(raw, self.intent, self.context.token)
             await self.pace.sleep(1.0)
         return False  # the patch will find it out of reach, too
@@ -109,18 +105,20 @@ class CanaryRollback:
         if ruling is None:
             end = await self._first_part()
             if end is not None and end.reason in {"reverted", "rollout_unknown"}:
-                held = await self._let_go()
-                return end.outcome("rolled_back", self._title(), _facts(self.intent), [held])
+                held = await self.hold.let_go()
+                return end.outcome("rolled_back", self.hold.title, _facts(self.intent), [held])
             part = await self._part()
             if (end is None and part.share >= 1) or (end is not None and end.result == "done"):
-                return await self._go_on()  # the others had never left, or it was quicker than we
+                return (
+                    await self.hold.go_on()
+                )  # the others had never left, or it was quicker than we
             if end is not None:
                 ruling = StageRuling(False, f"the first part did not come back: {end.text}")
             else:
                 await self.context.progress(part.text)
                 ruling = await self.stages.rule_on(part, self._left() / 2)
         if ruling.go_on:
-            return await self._go_on()
+            return await self.hold.go_on()
         return await self.undo(ruling.text)
 
     async def undo(self, why: str) -> Outcome:
@@ -134,7 +132,7 @@ class CanaryRollback:
             self._undoing.landed,
         )
         if isinstance(applied, Outcome):
-            return await self._left_alone(applied)
+            return await self.hold.left_alone(applied)
         await self.context.progress(f"{self.intent['from']} is asked for again: {why}")
         notes = await self._undoing.hand_back(self.client, self.workload, self.pace)
         back = Rollout(
@@ -204,12 +202,9 @@ class CanaryRollback:
             return end
         if self.workload.kind == "statefulset":
             return await self._available()
-        held = await apply_patch(
-            self.client, self.workload, self._look_pause, self.pace, "paused after the first part"
-        )
-        if isinstance(held, Outcome):
+        if (held := await self.hold.pause()) is not None:
             meddled = held.reason == "reverted"
-            text = held.detail.removeprefix(f"{self._title()}, but ")
+            text = held.detail.removeprefix(f"{self.hold.title}, but ")
             return RolloutEnd("failed", "reverted" if meddled else "patch_failed", text)
         return await self._available()
 
@@ -280,89 +275,9 @@ class CanaryRollback:
         except (Temporary, Permanent):
             return None  # whoever follows it says so
 
-    # ── going on ──────────────────────────────────────────────────────────────────────────────
-
-    async def _go_on(self) -> Outcome | None:
-        applied = await apply_patch(
-            self.client, self.workload, self._look_go_on, self.pace, "let go on"
-        )
-        return await self._left_alone(applied) if isinstance(applied, Outcome) else None
-
-    async def _left_alone(self, outcome: Outcome) -> Outcome:
-        """How it ends when it can neither go on nor be taken back. What somebody else has deployed
-        meanwhile must not stand still for us; and what does is said."""
-        if outcome.reason == "reverted":
-            return with_sentence(outcome, await self._let_go())
-        text = f"{outcome.detail}; {self._by_hand}"
-        result: Result = "unknown" if outcome.result == "unknown" else "failed"
-        return Outcome(result=result, reason=outcome.reason, detail=text, facts=outcome.facts)
-
-    async def _let_go(self) -> str:
-        """Take away what holds it, and nothing else; what people have to do if that fails."""
-        done = await apply_patch(self.client, self.workload, self._look_let_go, self.pace, "let go")
-        if isinstance(done, Outcome):
-            return "" if done.reason == "no_such_workload" else f"{done.detail}; {self._by_hand}"
-        return await hand_back_fields(self.client, self.workload, None, None, self.pace)
-
-    @property
-    def _by_hand(self) -> str:
-        """What lets it go on without us."""
-        if self.workload.kind == "deployment":
-            before = json.dumps({"spec": {"strategy": json.loads(self.intent["strategy"])}})
-            how = f"kubectl rollout resume {self.workload.command}, and its strategy was "
-            return f"it stands midway, for the rest to go on: {how}{before}"
-        rolling = {"rollingUpdate": {"partition": int(self.intent["partition"])}}
-        patch = json.dumps({"spec": {"updateStrategy": rolling}})
-        how = f"kubectl patch {self.workload.command} -p '{patch}'"
-        return f"it stands midway, for the rest to go on: {how}"
-
     def _left(self) -> timedelta:
         spent = timedelta(seconds=self.pace.clock() - self._begin)
         return max(self.within - spent, timedelta(seconds=10))
-
-    def _title(self) -> str:
-        return f"{self.workload.title} was rolled back in part"
-
-    # ── looks at the moment of acting ─────────────────────────────────────────────────────────
-
-    async def _look_pause(self) -> Found | Outcome:
-        raw = await self.client.get(self.workload.resource)
-        if not self.rollout.ours(raw):
-            return self._meddled(raw)
-        if objects.part(raw, "spec").get("paused") is True:
-            return Found(progress_overdue(raw))
-        body = [*patches.unchanged(raw), operation("add", "/spec/paused", True)]
-        return Found(progress_overdue(raw), Patch(JSON_PATCH, body))
-
-    async def _look_go_on(self) -> Found | Outcome:
-        raw = await self.client.get(self.workload.resource)
-        if not self.rollout.ours(raw):
-            return self._meddled(raw)
-        return self._released(raw, patches.unchanged(raw))
-
-    async def _look_let_go(self) -> Found:
-        raw = await self.client.get(self.workload.resource)
-        return self._released(raw, [operation("test", "/metadata/uid", self.intent["uid"])])
-
-    def _released(self, raw: Raw, tests: list[dict[str, Any]]) -> Found:
-        """What takes away the hold, if it is still ours."""
-        late = progress_overdue(raw)
-        if not is_midway(raw, self.intent, self.context.token):
-            return Found(late)
-        return Found(late, Patch(JSON_PATCH, [*tests, *self._release(raw), stage_note(_LET_GO)]))
-
-    def _release(self, raw: Raw) -> list[dict[str, Any]]:
-        if self.workload.kind == "statefulset":
-            where = "/spec/updateStrategy/rollingUpdate/partition"
-            held = partition(raw) == int(self.intent["hold"])  # or somebody has set it since
-            return [operation("add", where, int(self.intent["partition"]))] if held else []
-        body = []
-        spec, before = objects.part(raw, "spec"), json.loads(self.intent["strategy"])
-        if spec.get("strategy") == surging(self.intent):
-            body.append(operation("remove" if before is None else "add", "/spec/strategy", before))
-        if spec.get("paused") is True:
-            body.append(operation("remove", "/spec/paused"))
-        return body
 
     async def _look_undo(self) -> Found | Refused | Outcome:
         state = await read_state(self.client, self.workload)
@@ -371,7 +286,7 @@ class CanaryRollback:
         if is_undone(raw, self.intent, self.context.token):
             return Found(progress_overdue(raw))
         if not self.rollout.ours(raw):
-            return self._meddled(raw)
+            return self.hold.meddled(raw)
         if former is None:
             text = f"{self.intent['from']} is no longer kept in {self.workload.title}"
             return NotReady("revision_missing", f"{text}, so it cannot be taken back")
@@ -389,12 +304,8 @@ class CanaryRollback:
             first = int(self.intent["partition"]) if held else partition(raw)
             patch = with_partition(patch, first, taken_back_note(self.context.token))
         else:
-            patch = Patch(patch.kind, [*patch.body, *self._release(raw)])
+            patch = Patch(patch.kind, [*patch.body, *self.hold.release(raw)])
         return Found(progress_overdue(raw), patch)
-
-    def _meddled(self, raw: Raw) -> Outcome:
-        text = f"{self._title()}, but {self.rollout.changed_by(raw)}"
-        return ending(result="failed", reason="reverted", detail=text, facts=_facts(self.intent))
 
 
 def _updated(raw: Raw) -> int:
