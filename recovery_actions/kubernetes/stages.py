@@ -36,7 +36,6 @@ from recovery_actions.kubernetes.canary import (
 from recovery_actions.kubernetes.errors import Forbidden
 from recovery_actions.kubernetes.guards import partition_holds_all
 from recovery_actions.kubernetes.holding import RolloutHold
-from recovery_actions.kubernetes.names import APPS
 from recovery_actions.kubernetes.objects import Raw
 from recovery_actions.kubernetes.ownership import still_asked
 from recovery_actions.kubernetes.patches import Patch
@@ -252,11 +251,7 @@ class CanaryRollback:
                 done = rollout_status("statefulset", state.raw, self.rollout.stale).finished
                 return int(self.intent["canary"]) if done else 0
             return first_part_ready(state.raw, listed, self.intent["to"])
-        if state.live is None:
-            return 0
-        one = self.workload.beside(APPS, "replicasets", state.live.item)
-        found = await self.client.get(one)
-        return objects.number(objects.part(found, "status"), "availableReplicas")
+        return 0 if state.live is None else state.live.available
 
     async def _part(self) -> PartDone:
         """How much of it is back; a share of 1 if nothing else is left to go back."""

@@ -431,6 +431,19 @@ async def test_where_nobody_rules_all_goes_back_at_once(scene: Scene) -> None:
     assert scene.serving(scene.good) == 4
 
 
+async def test_it_can_do_with_the_rights_that_are_written_down(
+    tmp_path: Path, kind: WorkloadKind
+) -> None:
+    """get and patch on the workload, list on its revisions, and list on pods where that is given."""
+    async with scened(tmp_path, kind) as scene:
+        revisions = "replicasets" if kind == "deployment" else "controllerrevisions"
+        scene.cluster.rights = {("get", scene.plural), ("patch", scene.plural)}
+        scene.cluster.rights.add(("list", revisions))
+        outcome = await scene.run((await scene.ready()).intent)
+        assert outcome.result == "done", outcome
+        assert len(scene.rulings.asked) == 1
+
+
 async def test_what_has_no_parts_is_refused(tmp_path: Path) -> None:
     async with scened(tmp_path, "deployment") as scene:
         scene.now["spec"]["strategy"] = {"type": "Recreate"}
