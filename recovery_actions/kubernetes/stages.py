@@ -103,14 +103,13 @@ class CanaryRollback:
         ruling = await self._ruled()
         if ruling is None:
             end = await self._first_part()
-            if end is not None and end.reason in {"reverted", "rollout_unknown"}:
+            if end is not None and end.reason == "reverted":
                 held = await self.hold.let_go()
                 return end.outcome("rolled_back", self.hold.title, _facts(self.intent), [held])
             part = await self._part()
             if (end is None and part.share >= 1) or (end is not None and end.result == "done"):
-                return (
-                    await self.hold.go_on()
-                )  # the others had never left, or it was quicker than we
+                # The others had never left, or it was quicker than we.
+                return await self.hold.go_on()
             if end is not None:
                 ruling = StageRuling(False, f"the first part did not come back: {end.text}")
             else:

@@ -13,7 +13,7 @@ import pytest
 from pydantic import ValidationError
 
 from daemon.core.ports.actions import ActionContext, PartDone, Ready, StageRuling
-from daemon.core.values.outcome import Temporary
+from daemon.core.values.outcome import Permanent, Temporary
 from recovery_actions.contract import context
 from recovery_actions.kubernetes import patches
 from recovery_actions.kubernetes.client import MANAGER
@@ -434,7 +434,7 @@ async def test_where_nobody_rules_all_goes_back_at_once(scene: Scene) -> None:
 async def test_it_can_do_with_the_rights_that_are_written_down(
     tmp_path: Path, kind: WorkloadKind
 ) -> None:
-    """get and patch on the workload, list on its revisions, and list on pods where that is given."""
+    """get and patch on the workload, and list on its revisions."""
     async with scened(tmp_path, kind) as scene:
         revisions = "replicasets" if kind == "deployment" else "controllerrevisions"
         scene.cluster.rights = {("get", scene.plural), ("patch", scene.plural)}
@@ -601,6 +601,21 @@ async def test_a_look_that_fails_lets_nothing_go_on(
         monkeypatch.setattr(CanaryRollback, "_read", nothing)
         assert (await scene.run(ready.intent)).result == "done"
         assert len(scene.rulings.asked) == 1
+
+
+async def test_what_can_be_seen_no_more_is_taken_back(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unseen(self: CanaryRollback, state: Any) -> int:
+        raise Permanent("we may not list pods")
+
+    ready = await scene.ready()
+    monkeypatch.setattr(CanaryRollback, "_ready", unseen)
+    outcome = await scene.run(ready.intent)
+    assert (outcome.result, outcome.reason) == ("failed", "stage_stopped")
+    assert "the first part did not come back: we may not list pods" in outcome.detail
+    assert scene.image == "app:2"
+    assert not scene.held
 
 
 async def test_an_autoscaler_adds_pods_while_it_is_ruled_on(scene: Scene) -> None:
