@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from daemon.core.ports.actions import ActionContext
-from daemon.core.values.outcome import Outcome, Temporary
+from daemon.core.values.outcome import Outcome, Permanent, Temporary
 from daemon.core.values.units import format_duration
 from recovery_actions.argocd import Argo
 from recovery_actions.argocd_state import short
@@ -94,7 +95,7 @@ class RevertRun:
         text = f"{self._stand()}, but what became of it cannot be seen: {why.text}"
         return ending(result="unknown", reason="lost_sight", detail=text, facts=self._facts())
 
-    def out_of_time(self, limit: timedelta) -> Outcome:
+    async def out_of_time(self, limit: timedelta) -> Outcome:
         """How it ends when the time is over."""
         spent, facts = format_duration(limit), self._facts()
         if self.trouble:
@@ -105,8 +106,16 @@ class RevertRun:
             text += f"({self._waiting}); look at {self.params.application} there, and sync it"
             return ending(result="failed", reason="not_synced", detail=text, facts=facts)
         text = f"{self._stand()}, and nobody has merged it within {spent}: nothing is live of it. "
-        text += "Merge it if it is right, or close it"
+        text += await self._advice()
         return ending(result="failed", reason="not_merged", detail=text, facts=facts)
+
+    async def _advice(self) -> str:
+        """What to do with a request that nobody has merged."""
+        with suppress(Temporary, Permanent):
+            found = await self._still_so()
+            if isinstance(found, NotReady):
+                return f"Close it, or look whether it still fits: {found.text}"
+        return "Merge it if it is right, or close it"
 
     async def _ask(self) -> Outcome | None:
         """Look for the request, then for its branch; make what is missing."""

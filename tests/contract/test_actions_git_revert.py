@@ -413,6 +413,20 @@ async def test_nobody_merges_it(scene: Scene) -> None:
     assert await scene.action.check(scene.params(), ready.intent, context()) == "done"
 
 
+async def test_a_request_that_fits_no_more_is_not_to_be_merged(scene: Scene) -> None:
+    scene.merges = None
+    ready = await scene.ready()
+
+    async def mended(seconds: float) -> None:
+        if scene.repo.text("apps/checkout.yaml") == "image: 2":
+            scene.repo.push("by hand", apps__checkout="image: 3")
+
+    outcome = await GitRevert(scene.workshop, mended).run(scene.params(), ready.intent, context())
+    assert outcome.reason == "not_merged"
+    assert "Merge it" not in outcome.detail
+    assert "apps/checkout.yaml changed again since" in outcome.detail
+
+
 async def test_somebody_closes_it(scene: Scene) -> None:
     scene.merges = None
     ready = await scene.ready()
