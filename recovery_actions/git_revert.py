@@ -164,7 +164,7 @@ class GitRevert:
             if outcome is not None:
                 return outcome
             if not await patience.lasts():
-                return revert.out_of_time(limit)
+                return await revert.out_of_time(limit)
 
     async def check(
         self, params: GitRevertParams, intent: Mapping[str, str], context: ActionContext

@@ -53,7 +53,7 @@ from recovery_actions.kubernetes.rollback_request import RollbackRequest
 from recovery_actions.kubernetes.rollout import progress_overdue, rollout_status
 from recovery_actions.kubernetes.waiting import HoldTime, Rollout, RolloutLimit
 from recovery_actions.kubernetes.workload_action import WorkloadAction, refused_by_cluster
-from recovery_actions.reasons import NotReady, ending
+from recovery_actions.reasons import NotReady, ending, with_sentence
 
 _IN_TIME = 0.95
 """The part of a step's time that a rollback in parts uses, so that it ends in its own words."""
@@ -69,6 +69,8 @@ class KubernetesRollbackParams(WorkloadParams):
     `canary: 25%` so many pods go back first, the metrics are looked at as after a step, and the
     rest follows once it shows that it helps; else the first ones are taken back. `within` of the
     step then has to hold both parts of the rollout, and `verify: settle` and two windows between.
+    Where a deployment got stuck, so that as many pods are of the older revision still, all goes
+    back at once.
     """
 
     model_config = ConfigDict(
@@ -96,6 +98,7 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
         self, params: KubernetesRollbackParams, context: ActionContext
     ) -> Ready | Refused:
         """Refuses with `no_such_workload`, `forbidden`, `paused`, `on_delete`, `scaled_to_zero`,
+        `partition_holds_all`,
         `managed_by_gitops`, `being_deleted`, `changed_meanwhile`, `no_history`, `no_healthy_item`,
         `revision_missing`, `already_live`, `declared_migration`, `not_in_parts` or
         `dry_run_failed`.
@@ -109,7 +112,7 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
             if isinstance(to, Refused):
                 return to
             share = params.canary if context.stages is not None else None
-            parts = canary.canary_intent(state, share)
+            parts = canary.canary_intent(state, to, share)
             if isinstance(parts, Refused):
                 return parts
             return await self._tried(context, state, live, to, parts)
@@ -138,12 +141,15 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
             request.landed,
         )
         if isinstance(applied, Outcome):
-            return applied
+            return with_sentence(applied, parts.left if parts is not None else "")
         await context.progress(f"{intent['to']} is asked for")
         unblocker.older = request.older
         notes = await request.hand_back(self._client, params.workload, self._pace)
-        if parts is not None and (stopped := await parts.stand(applied)):
-            return stopped
+        if parts is not None:
+            if stopped := await parts.stand(applied):
+                return stopped
+            more = await request.hand_back(self._client, params.workload, self._pace)
+            notes = list(dict.fromkeys([*notes, *more]))
         rollout.stale = applied
         ended = await rollout.follow()
         text = f"{params.workload.title} was rolled back from {intent['from']} to {intent['to']}"
@@ -220,7 +226,7 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
         """The dry run: admission, quotas and rights speak before anything changes."""
         for _ in range(_TRIES):
             whole = _patch(state, live.item, to, context)
-            patch = canary.in_parts(whole, state.raw, parts, context.token)
+            patch = canary.in_parts(whole, parts, context.token)
             try:
                 would_be = await self._client.patch(
                     state.workload.resource, patch.kind, patch.body, dry_run=True
@@ -273,7 +279,7 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
             return obstacle
         request.before = state.raw
         whole = _patch(state, intent["from"], to, context)
-        patch = canary.in_parts(whole, state.raw, intent, context.token)
+        patch = canary.in_parts(whole, intent, context.token)
         return Found(progress_overdue(state.raw), patch)
 
 

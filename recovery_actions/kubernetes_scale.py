@@ -208,8 +208,8 @@ class KubernetesScale(WorkloadAction[KubernetesScaleParams]):
                 return NotReady(
                     "autoscaled",
                     f"the HorizontalPodAutoscaler {name} scales {workload.title} and would take "
-                    f"this back; change its bounds: kubectl edit hpa {name} -n "
-                    f"{workload.namespace}",
+                    f"this back; change its bounds: kubectl edit hpa {name} "
+                    f"{workload.flags}",
                 )
         return ""
 

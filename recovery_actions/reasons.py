@@ -70,6 +70,7 @@ ActionReason = Literal[
     "not_rolling",
     "on_delete",
     "operation_running",
+    "partition_holds_all",
     "pending",
     "rollout_paused",
     "scaled_to_zero",
@@ -127,3 +128,10 @@ def as_outcome(
 ) -> Outcome:
     """The end of a run that found at the last moment what preflight would have refused."""
     return Outcome(result=result, reason=why.reason, detail=why.text, facts=dict(facts or {}))
+
+
+def with_sentence(outcome: Outcome, text: str) -> Outcome:
+    """The outcome, with another sentence if there is one."""
+    if not text:
+        return outcome
+    return outcome.model_copy(update={"detail": f"{outcome.detail}; {text}"})

@@ -98,12 +98,18 @@ class GitClient:
             headers["Content-Type"] = "application/json"
         try:
             answer = await exchange(
-                self._workshop.session(), method, url, headers, content, git.timeout, _MOST
+                self._workshop.session(), method, url, headers, content, git.timeout, _MOST + 1
             )
         except NotSent as error:
             raise Temporary(f"{self.who} cannot be reached: {error}") from None
         except Lost as error:
             raise Temporary(f"{self.who} did not answer: {error}") from None
+        if len(answer.body) > _MOST:
+            text = (
+                f"{self.who} answered with more than {_MOST >> 20} MB, which is never read: name "
+            )
+            text += "the folders in `paths`, or revert by hand what is that large"
+            raise GitRefusal("not_revertible", text)
         try:
             parsed = json.loads(answer.body.replace(token.encode(), b"..."))
         except (ValueError, RecursionError):

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from daemon.core.ports.actions import ActionContext
-from daemon.core.values.outcome import Outcome, Temporary
+from daemon.core.values.outcome import Outcome, Permanent, Temporary
 from daemon.core.values.units import format_duration
 from recovery_actions.argocd import Argo
 from recovery_actions.argocd_state import short
-from recovery_actions.git.hosting import GitCommit, GitHost, MergeRequest
+from recovery_actions.git.hosting import GitCommit, GitHost, GitRefusal, MergeRequest
 from recovery_actions.git.params import GitRevertParams
 from recovery_actions.git.reverting import BranchLook, look_at_branch
 from recovery_actions.reasons import NotReady, as_outcome, ending
@@ -94,7 +95,7 @@ class RevertRun:
         text = f"{self._stand()}, but what became of it cannot be seen: {why.text}"
         return ending(result="unknown", reason="lost_sight", detail=text, facts=self._facts())
 
-    def out_of_time(self, limit: timedelta) -> Outcome:
+    async def out_of_time(self, limit: timedelta) -> Outcome:
         """How it ends when the time is over."""
         spent, facts = format_duration(limit), self._facts()
         if self.trouble:
@@ -105,8 +106,16 @@ class RevertRun:
             text += f"({self._waiting}); look at {self.params.application} there, and sync it"
             return ending(result="failed", reason="not_synced", detail=text, facts=facts)
         text = f"{self._stand()}, and nobody has merged it within {spent}: nothing is live of it. "
-        text += "Merge it if it is right, or close it"
+        text += await self._advice()
         return ending(result="failed", reason="not_merged", detail=text, facts=facts)
+
+    async def _advice(self) -> str:
+        """What to do with a request that nobody has merged."""
+        with suppress(Temporary, Permanent):
+            found = await self._still_so()
+            if isinstance(found, NotReady):
+                return f"Close it, or look whether it still fits: {found.text}"
+        return "Merge it if it is right, or close it"
 
     async def _ask(self) -> Outcome | None:
         """Look for the request, then for its branch; make what is missing."""
@@ -118,7 +127,10 @@ class RevertRun:
                 return as_outcome(refused, facts=self._facts())
             title, _, text = self._message().partition("\n\n")
             text = f"{text}\nMerge this to restore service, or close it."
-            self._request = await self.host.open_request(branch, onto, title, text)
+            try:
+                self._request = await self.host.open_request(branch, onto, title, text)
+            except GitRefusal as error:
+                return await self._unasked(branch, onto, error)
         request = self._request
         if request.state == "closed":
             text = f"{request.title} was closed and not merged, so nothing was changed; whoever "
@@ -131,6 +143,13 @@ class RevertRun:
         if self._merged is not None:
             await self.context.progress(self._merged.text)
         return None
+
+    async def _unasked(self, branch: str, onto: str, why: GitRefusal) -> Outcome:
+        """How it ends when the branch is made and no request may be opened."""
+        url = self.host.request_url(await self.host.repository(), branch, onto)
+        text = f"the branch {branch} has the revert, but no request to merge it could be opened: "
+        text += f"{why.text}. Nothing is live of it; open the request by hand: {url}"
+        return ending(result="failed", reason=why.reason, detail=text, facts=self._facts())
 
     async def _branch_of_ours(self, branch: str) -> NotReady | None:
         """See that our branch is there with our commit, or why it cannot be."""

@@ -112,6 +112,8 @@ class GitHubRepository:
             sort="created",
             direction="desc",
         )
+        if seen is None:
+            raise _no_repository(self._path)
         return _request(seen[0]) if seen else None
 
     async def open_request(self, branch: str, onto: str, title: str, text: str) -> MergeRequest:
@@ -120,6 +122,10 @@ class GitHubRepository:
         answer = await self._client.ask("POST", f"{self._path}/pulls", body=body)
         self._taken(answer, "already exists")
         return _request(answer.content)
+
+    def request_url(self, repository: HostedRepository, branch: str, onto: str) -> str:
+        """Where people ask for a branch to be merged onto another."""
+        return f"{repository.url}/compare/{quote(onto)}...{quote(branch)}?expand=1"
 
     def history_url(self, repository: HostedRepository, branch: str, path: str) -> str:
         """Where people see what became of a path."""

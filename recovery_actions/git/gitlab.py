@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from recovery_actions.git.client import GitAnswer, GitClient
 from recovery_actions.git.hosting import (
@@ -45,8 +45,7 @@ class GitLabProject:
         """The project itself."""
         seen = await self._client.get(self._path)
         if seen is None:
-            text = f"GitLab knows no project {self._name}, or hides it from us: look whether the "
-            raise GitRefusal("forbidden", f"{text}token (git.token) may read and write it")
+            raise self._no_project()
         rights = seen.get("permissions")
         levels = [
             int(access.get("access_level") or 0)
@@ -95,7 +94,7 @@ class GitLabProject:
         self, branch: str, start: GitCommit, message: str, changes: Sequence[FileChange]
     ) -> None:
         """One request: the branch and its commit are made together, or not at all."""
-        actions = [action for one in changes for action in await self._actions(one, "")]
+        actions = [action for one in _in_turn(changes) for action in await self._actions(one, "")]
         body = {"branch": branch, "start_sha": start.sha, "commit_message": message}
         answer = await self._commit({**body, "actions": actions})
         self._taken(answer, _THERE)
@@ -105,7 +104,7 @@ class GitLabProject:
     ) -> None:
         """GitLab puts a commit upon whatever is newest, so each file says what it was in `head`."""
         actions = []
-        for one in changes:
+        for one in _in_turn(changes):
             last = await self._last_change(one.path, head.sha) if one.now else ""
             actions += await self._actions(one, last)
         body = {"branch": branch, "commit_message": message, "actions": actions}
@@ -121,6 +120,8 @@ class GitLabProject:
             order_by="created_at",
             sort="desc",
         )
+        if seen is None:
+            raise self._no_project()
         return _request(seen[0]) if seen else None
 
     async def open_request(self, branch: str, onto: str, title: str, text: str) -> MergeRequest:
@@ -136,9 +137,19 @@ class GitLabProject:
         self._taken(answer, _THERE)
         return _request(answer.content)
 
+    def request_url(self, repository: HostedRepository, branch: str, onto: str) -> str:
+        """Where people ask for a branch to be merged onto another."""
+        asked = {"source_branch": branch, "target_branch": onto}
+        query = urlencode({f"merge_request[{key}]": name for key, name in asked.items()})
+        return f"{repository.url}/-/merge_requests/new?{query}"
+
     def history_url(self, repository: HostedRepository, branch: str, path: str) -> str:
         """Where people see what became of a path."""
         return f"{repository.url}/-/commits/{quote(branch)}/{quote(path)}"
+
+    def _no_project(self) -> GitRefusal:
+        text = f"GitLab knows no project {self._name}, or hides it from us: look whether the "
+        return GitRefusal("forbidden", f"{text}token (git.token) may read and write it")
 
     async def _listed(self, commit: str, folder: str) -> dict[str, TreeEntry]:
         query = {"ref": commit, "recursive": "true", "per_page": str(_PAGE)}
@@ -216,6 +227,11 @@ class GitLabProject:
 
 def _quoted(name: str) -> str:
     return quote(name, safe="")
+
+
+def _in_turn(changes: Sequence[FileChange]) -> Sequence[FileChange]:
+    """What is deleted comes first: it may be a folder where a file is to be, or the file in it."""
+    return sorted(changes, key=lambda one: one.then is not None)
 
 
 def _commit(raw: Mapping[str, Any]) -> GitCommit:

@@ -121,5 +121,8 @@ class GitHost(Protocol):
     async def open_request(self, branch: str, onto: str, title: str, text: str) -> MergeRequest:
         """Ask for a branch to be merged. Raises Overtaken if it is asked for already."""
 
+    def request_url(self, repository: HostedRepository, branch: str, onto: str) -> str:
+        """Where people ask for a branch to be merged onto another."""
+
     def history_url(self, repository: HostedRepository, branch: str, path: str) -> str:
         """Where people see what became of a path."""

@@ -142,7 +142,7 @@ class Unblocker:
         revision = printable(objects.object_labels(pod).get(POD_REVISION, ""))
         if revision == objects.part(raw, "status").get("updateRevision"):
             return "of the revision that is wanted, so it was left alone: look at it"
-        by_hand = f"kubectl delete pod {objects.name_of(pod)} -n {self.workload.namespace}"
+        by_hand = f"kubectl delete pod {objects.name_of(pod)} {self.workload.flags}"
         return f"of {revision}, which we do not know, so it was left alone; by hand: {by_hand}"
 
     async def _delete(self, pod: Raw, why: str) -> str:
@@ -150,7 +150,7 @@ class Unblocker:
         what = f"the {'broken' if broken(pod) else 'stuck'} pod {name} ({why})"
         if uid in self._asked:
             return f"{what} is being deleted"
-        by_hand = f"kubectl delete pod {name} -n {self.workload.namespace}"
+        by_hand = f"kubectl delete pod {name} {self.workload.flags}"
         version = objects.string(objects.part(pod, "metadata"), "resourceVersion")
         resource = self.workload.beside("", "pods", name)
         try:
@@ -175,6 +175,18 @@ def ordinal(pod: Raw) -> int:
 def _position(raw: Raw, pod: Raw) -> int:
     """Which pod it is, counted from the first, whatever number that has."""
     return ordinal(pod) - objects.number(objects.part(raw, "spec", "ordinals"), "start")
+
+
+def first_part_ready(raw: Raw, pods: Sequence[Raw], item: str) -> int:
+    """So many of a StatefulSet's pods above its partition are ready, and of that revision."""
+    return sum(
+        _position(raw, pod) >= partition(raw)
+        and objects.object_labels(pod).get(POD_REVISION) == item
+        and ready(pod)
+        and not _is_ending(pod)
+        for pod in pods
+        if objects.owned_by(pod, objects.uid_of(raw))
+    )
 
 
 def _is_ending(pod: Raw) -> bool:

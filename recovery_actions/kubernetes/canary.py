@@ -14,7 +14,7 @@ from daemon.core.values.units import Share
 from recovery_actions.kubernetes import objects, patches
 from recovery_actions.kubernetes.objects import Raw
 from recovery_actions.kubernetes.patches import Patch
-from recovery_actions.kubernetes.revisions import WorkloadState
+from recovery_actions.kubernetes.revisions import WorkloadRevision, WorkloadState
 from recovery_actions.kubernetes.rollout import partition, wanted_replicas
 from recovery_actions.reasons import NotReady
 
@@ -24,9 +24,12 @@ CanaryShare = Annotated[Share, Field(gt=0, lt=1)]
 """The part of the pods that goes back first."""
 
 
-def canary_intent(state: WorkloadState, share: float | None) -> dict[str, str] | Refused:
-    """What the intent has to say of the first part: how many pods of how many, and from where on a
-    StatefulSet's pods were updated before. Empty if all go back at once."""
+def canary_intent(
+    state: WorkloadState, to: WorkloadRevision, share: float | None
+) -> dict[str, str] | Refused:
+    """What the intent has to say of the first part: how many pods of how many, from where on a
+    StatefulSet's pods were updated before, and are until it goes on. Empty if all go back at
+    once: nobody asked for parts, or as many pods as would go first are of that revision."""
     if share is None:
         return {}
     workload = state.workload
@@ -38,19 +41,50 @@ def canary_intent(state: WorkloadState, share: float | None) -> dict[str, str] |
     aside = partition(state.raw) if workload.kind == "statefulset" else 0
     pods = max(wanted_replicas(state.raw) - aside, 0)
     first = math.ceil(pods * share)
-    if first >= pods:
-        return {}  # so few pods have no part
+    if first >= pods or _serving(state, to) >= first:
+        return {}  # so few pods have no part; or what would go first is there, and was seen to be
+    if obstacle := _out_of_order(state):
+        return obstacle
     before = json.dumps(objects.part(state.raw, "spec").get("strategy"), sort_keys=True)
-    return {"canary": str(first), "pods": str(pods), "partition": str(aside), "strategy": before}
+    hold = str(aside + pods - first)
+    counts = {"canary": str(first), "pods": str(pods)}
+    return {**counts, "partition": str(aside), "hold": hold, "strategy": before}
 
 
-def in_parts(patch: Patch, raw: Raw, intent: _Intent, token: str) -> Patch:
+def _serving(state: WorkloadState, to: WorkloadRevision) -> int:
+    """So many pods are of that revision already, of a deployment that got stuck."""
+    if state.workload.kind == "deployment":
+        return to.available
+    status = objects.part(state.raw, "status")
+    if status.get("updateRevision") == status.get("currentRevision"):
+        return 0  # all are of one revision, or on the way to it
+    counters = {"currentRevision": "currentReplicas", "updateRevision": "updatedReplicas"}
+    counts = [
+        objects.number(status, n) for key, n in counters.items() if status.get(key) == to.item
+    ]
+    return max(counts, default=0)
+
+
+def _out_of_order(state: WorkloadState) -> Refused | None:
+    """OrderedReady makes no pod anew above one that is not ready, so that none can go first."""
+    spec, status = objects.part(state.raw, "spec"), objects.part(state.raw, "status")
+    ready, wanted = objects.number(status, "readyReplicas"), wanted_replicas(state.raw)
+    ordered = spec.get("podManagementPolicy", "OrderedReady") == "OrderedReady"
+    if state.workload.kind != "statefulset" or not ordered or ready >= wanted:
+        return None
+    return NotReady(
+        "not_in_parts",
+        f"{ready} of {wanted} pods of {state.workload.title} are ready, and OrderedReady replaces "
+        "none above one that is not, so it cannot go back in parts; leave out `canary`",
+    )
+
+
+def in_parts(patch: Patch, intent: _Intent, token: str) -> Patch:
     """The rollback's patch, so that its first part alone goes back."""
     if "canary" not in intent:
         return patch
     if isinstance(patch.body, dict):
-        first = wanted_replicas(raw) - int(intent["canary"])
-        return with_partition(patch, first, midway_note(token))
+        return with_partition(patch, int(intent["hold"]), midway_note(token))
     surge = [operation("add", "/spec/strategy", surging(intent)), stage_note(midway_note(token))]
     return Patch(patch.kind, [*patch.body, *surge])
 

@@ -11,7 +11,7 @@ from recovery_actions.kubernetes import objects
 from recovery_actions.kubernetes.names import KIND_NAMES, Workload
 from recovery_actions.kubernetes.objects import Raw
 from recovery_actions.kubernetes.revisions import WorkloadRevision, WorkloadState
-from recovery_actions.kubernetes.rollout import wanted_replicas
+from recovery_actions.kubernetes.rollout import partition, wanted_replicas
 from recovery_actions.reasons import NotReady
 
 NO_ROLLBACK = "stopgap.dev/no-rollback"
@@ -26,7 +26,8 @@ _FLUX_MANAGERS = ("kustomize-controller", "helm-controller")
 
 
 def standing_still(workload: Workload, raw: Raw) -> NotReady | None:
-    """Why no pod would get a new template: `rollout_paused`, `on_delete` or `scaled_to_zero`."""
+    """Why no pod would get a new template: `rollout_paused`, `on_delete`, `scaled_to_zero` or
+    `partition_holds_all`."""
     spec = objects.part(raw, "spec")
     if spec.get("paused") is True:
         return NotReady(
@@ -46,7 +47,19 @@ def standing_still(workload: Workload, raw: Raw) -> NotReady | None:
             f"{workload.title} is scaled to zero, so there is nothing to recover; if that is a "
             f"mistake: kubectl scale {workload.command} --replicas=…",
         )
-    return None
+    return partition_holds_all(workload, raw)
+
+
+def partition_holds_all(workload: Workload, raw: Raw) -> NotReady | None:
+    """A StatefulSet of which no pod is updated."""
+    if workload.kind != "statefulset" or wanted_replicas(raw) > partition(raw):
+        return None
+    return NotReady(
+        "partition_holds_all",
+        f"{workload.title} has {wanted_replicas(raw)} pods and updates those from number "
+        f"{partition(raw)} on alone (its updateStrategy's partition), so a new template would "
+        "reach none; lower that first, if its pods are to change",
+    )
 
 
 def taken_away(workload: Workload, raw: Raw) -> Refused | None:

@@ -124,8 +124,13 @@ class Workload:
     def command(self) -> str:
         """As kubectl wants it: 'deployment/checkout -n prod', with a context named as the cluster
         is."""
+        return f"{self.kind}/{self.name} {self.flags}"
+
+    @property
+    def flags(self) -> str:
+        """Where kubectl has to look for it, and for what is beside it."""
         context = f" --context {self.cluster}" if self.cluster else ""
-        return f"{self.kind}/{self.name} -n {self.namespace}{context}"
+        return f"-n {self.namespace}{context}"
 
 
 def target_root(cluster: str) -> str:

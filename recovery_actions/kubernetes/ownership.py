@@ -29,6 +29,8 @@ FieldPath = tuple[str, ...]
 
 _TEMPLATE = ("f:spec", "f:template")
 _REPLICAS = ("f:spec", "f:replicas")
+_HOLDS = (("f:spec", "f:strategy"), ("f:spec", "f:updateStrategy"), ("f:spec", "f:paused"))
+"""What a rollback in parts changes beside the template, for as long as it waits."""
 _ANNOTATIONS = ("f:metadata", "f:annotations")
 _MAPS = ("f:labels", "f:annotations")
 _ITSELF = "."
@@ -177,13 +179,18 @@ def _lacks(live: object, asked: object) -> bool:
 
 
 async def hand_back_fields(
-    client: ClusterClient, workload: Workload, asked: Raw, before: Raw | None, pace: PollPace
+    client: ClusterClient,
+    workload: Workload,
+    asked: Raw | None,
+    before: Raw | None,
+    pace: PollPace,
 ) -> str:
     """Give the fields that our patch took back to whoever applies the workload, and say in a
     sentence what that means for the next deployment; empty if nobody applies it.
 
-    `before` is the workload ahead of our patch, None if that is not known any more: then all
-    goes to who has most of the template. It may be done again.
+    `asked` is the template of our patch, None if it is no longer ours. `before` is the workload
+    ahead of it, None if that is not known any more: then the template goes to who has most of
+    it. It may be done again.
     """
     if before is not None and not appliers(before):
         return ""
@@ -217,26 +224,29 @@ async def hand_back_fields(
     )
 
 
-def owes_fields(raw: Raw, asked: Raw) -> bool:
+def owes_fields(raw: Raw, asked: Raw | None) -> bool:
     """Whether we still own what an applier should."""
     return _handover(raw, asked, None) is not None
 
 
-def _handover(raw: Raw, asked: Raw, before: Raw | None) -> Patch | None:
+def _handover(raw: Raw, asked: Raw | None, before: Raw | None) -> Patch | None:
     """What makes the appliers the owners of what we took; None if nothing is to be given."""
     mine = next((entry for entry in _entries(raw) if _is_ours(entry)), None)
     heirs = [name for name, _ in _appliers(raw, mine)] if mine else []
     if mine is None or not heirs:
         return None
     given: dict[str, set[FieldPath]] = {}
+    given_up: set[FieldPath] = set()
     for path in _taken(mine, raw, asked):
         had = [name for name, owned in _appliers(before or {}) if path in owned and name in heirs]
         # Replicas that nobody had applied would go with the next apply that leaves them out.
-        for name in had or ([] if path == _REPLICAS else heirs[:1]):
+        for name in had or ([] if path == _REPLICAS or _is_hold(path) else heirs[:1]):
             given.setdefault(name, set()).add(path)
-    if not given:
+        if not had and _is_hold(path):
+            given_up.add(path)  # as a value that the server fills in, it is nobody's
+    if not given and not given_up:
         return None
-    left = owned_fields(mine).difference(*given.values())
+    left = owned_fields(mine).difference(given_up, *given.values())
     entries = []
     for entry in objects.several(objects.part(raw, "metadata"), "managedFields"):
         name = objects.string(entry, "manager")
@@ -255,14 +265,22 @@ def _handover(raw: Raw, asked: Raw, before: Raw | None) -> Patch | None:
     return Patch(JSON_PATCH, body)
 
 
-def _taken(mine: Raw, raw: Raw, asked: Raw) -> Iterator[FieldPath]:
+def _taken(mine: Raw, raw: Raw, asked: Raw | None) -> Iterator[FieldPath]:
     """What we own that an applier would, had he brought the old template back: all but our own
-    labels, and what admission has made of it."""
+    labels, and what admission has made of it. Whatever else, what held a part of it."""
     live = objects.template_of(raw)
     for path in owned_fields(mine):
+        if _is_hold(path):
+            yield path
+        if asked is None:
+            continue
         noted = path[:2] == _ANNOTATIONS and not path[-1].startswith(f"f:{OUR_PREFIX}")
         if noted or path == _REPLICAS or (path[:2] == _TEMPLATE and _agrees(path[2:], live, asked)):
             yield path
+
+
+def _is_hold(path: FieldPath) -> bool:
+    return path[:2] in _HOLDS
 
 
 def _is_ours(entry: Raw) -> bool:

@@ -30,7 +30,8 @@ class WorkloadRevision:
     """One thing that a workload has been. `earlier`: the numbers it had before it came back.
 
     `data` is what a ControllerRevision keeps. `touched` is when the controller last changed the
-    object: when it came back, or when it was scaled. `away`: it has no pods any more.
+    object: when it came back, or when it was scaled. `away`: it has no pods any more; `available`:
+    so many serve. Both are known of ReplicaSets alone.
     """
 
     item: str
@@ -40,6 +41,7 @@ class WorkloadRevision:
     created: datetime | None
     touched: datetime | None
     away: bool = False
+    available: int = 0
     earlier: tuple[int, ...] = ()
     annotations: dict[str, str] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
@@ -141,6 +143,7 @@ def _replicaset(raw: Raw) -> WorkloadRevision:
         created=objects.created_at(raw),
         touched=touched[-1][1] if touched else None,
         away=objects.number(objects.part(raw, "spec"), "replicas", absent=1) == 0,
+        available=objects.number(objects.part(raw, "status"), "availableReplicas"),
     )
 
 

@@ -16,7 +16,8 @@ from recovery_actions.kubernetes.waiting import PollPace
 @dataclass
 class RollbackRequest:
     """What a step asks for, and what became of it: the workload `before` our patch, the template
-    that the server `made` of it, as a digest, and all revisions but the one that is asked for."""
+    that the server `made` of it, as a digest, and all revisions but the one that is asked for.
+    `takes_back`: it asks for what people deployed last, which a rollback had replaced."""
 
     intent: Mapping[str, str]
     token: str
@@ -24,6 +25,7 @@ class RollbackRequest:
     before: Raw | None = None
     made: str = ""
     older: Collection[str] = ()
+    takes_back: bool = False
 
     @property
     def asked(self) -> Raw | None:
@@ -46,7 +48,7 @@ class RollbackRequest:
 
     def owes_fields(self, raw: Raw) -> bool:
         """Whether the fields that our patch took are still to be given back."""
-        return self.asked is not None and ownership.owes_fields(raw, self.asked)
+        return ownership.owes_fields(raw, self.asked)
 
     def meddlers(self, raw: Raw) -> list[str]:
         """Who has changed it since."""
@@ -67,7 +69,7 @@ class RollbackRequest:
         notes.append(
             await ownership.hand_back_fields(client, workload, self.asked, self.before, pace)
         )
-        if self.before is not None:
+        if self.before is not None and not self.takes_back:
             had = objects.template_of(self.before)
             notes.append(ownership.left_by_next_apply(self.before, had, self.asked))
         return notes

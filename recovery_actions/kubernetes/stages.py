@@ -17,37 +17,39 @@ it is, for a successor and for whoever finds it without us. What that makes of i
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from daemon.core.ports.actions import ActionContext, PartDone, Refused, StageRuling, Stages
-from daemon.core.values.outcome import Outcome, Permanent, Result, Temporary
+from daemon.core.values.outcome import Outcome, Permanent, Temporary
 from recovery_actions.kubernetes import objects, patches
 from recovery_actions.kubernetes.applying import Found, apply_patch
-from recovery_actions.kubernetes.blocked import Unblocker
+from recovery_actions.kubernetes.blocked import Unblocker, first_part_ready
 from recovery_actions.kubernetes.canary import (
     is_midway,
     is_undone,
-    operation,
-    stage_note,
-    surging,
     taken_back_note,
     with_partition,
 )
-from recovery_actions.kubernetes.client import JSON_PATCH
-from recovery_actions.kubernetes.names import APPS
+from recovery_actions.kubernetes.errors import Forbidden
+from recovery_actions.kubernetes.guards import partition_holds_all
+from recovery_actions.kubernetes.holding import RolloutHold
 from recovery_actions.kubernetes.objects import Raw
+from recovery_actions.kubernetes.ownership import still_asked
 from recovery_actions.kubernetes.patches import Patch
 from recovery_actions.kubernetes.revisions import WorkloadState, observed_changes, read_state
 from recovery_actions.kubernetes.rollback_request import RollbackRequest
-from recovery_actions.kubernetes.rollout import progress_overdue
+from recovery_actions.kubernetes.rollout import (
+    partition,
+    progress_overdue,
+    rollout_status,
+    wanted_replicas,
+)
 from recovery_actions.kubernetes.waiting import Rollout, RolloutEnd
-from recovery_actions.reasons import NotReady, ending
+from recovery_actions.reasons import ActionReason, NotReady, ending
 
-_LET_GO = "goes-on"
 _BACK_WITHIN = timedelta(minutes=2)
 """So long it is waited for what is taken back: what was live may itself never become ready."""
 _TRIES = 5
@@ -64,7 +66,8 @@ _Intent = Mapping[str, str]
 class CanaryRollback:
     """A rollback that has been patched, up to where it goes on by itself, or is undone.
 
-    `rollout` follows it to its end; `within` is the time for all of it.
+    `rollout` follows it to its end; `within` is the time for all of it. `left` says what had to be
+    left midway before a run; empty if nothing was.
     """
 
     intent: _Intent
@@ -72,12 +75,14 @@ class CanaryRollback:
     stages: Stages
     rollout: Rollout
     within: timedelta
+    left: str = ""
 
     def __post_init__(self) -> None:
         self.client, self.workload = self.rollout.client, self.rollout.workload
         self.pace = self.rollout.pace
+        self.hold = RolloutHold(self.intent, self.context, self.rollout)
         self._begin = self.pace.clock()
-        self._undoing = RollbackRequest(self.intent, self.context.token)
+        self._undoing = RollbackRequest(self.intent, self.context.token, takes_back=True)
 
     async def was_undone(self) -> bool:
         """Whether an earlier run has taken it back already. What is midway and no longer ours is
@@ -86,7 +91,7 @@ class CanaryRollback:
             raw = await self._read()
             if raw is not None:
                 if is_midway(raw, self.intent, self.context.token) and not self.rollout.ours(raw):
-                    await self._let_go()
+                    self.left = await self.hold.let_go()
                 return is_undone(raw, self.intent, self.context.token)
             await self.pace.sleep(1.0)
         return False  # the patch will find it out of reach, too
@@ -98,34 +103,41 @@ class CanaryRollback:
         ruling = await self._ruled()
         if ruling is None:
             end = await self._first_part()
-            if end is not None and end.reason in {"reverted", "rollout_unknown"}:
-                await self._let_go()
-                return end.outcome("rolled_back", self._title(), _facts(self.intent))
+            if end is not None and end.reason == "reverted":
+                held = await self.hold.let_go()
+                return end.outcome("rolled_back", self.hold.title, _facts(self.intent), [held])
             part = await self._part()
             if (end is None and part.share >= 1) or (end is not None and end.result == "done"):
-                return await self._go_on()  # the others had never left, or it was quicker than we
+                # The others had never left, or it was quicker than we.
+                return await self.hold.go_on()
             if end is not None:
                 ruling = StageRuling(False, f"the first part did not come back: {end.text}")
             else:
                 await self.context.progress(part.text)
                 ruling = await self.stages.rule_on(part, self._left() / 2)
         if ruling.go_on:
-            return await self._go_on()
+            return await self.hold.go_on()
         return await self.undo(ruling.text)
 
     async def undo(self, why: str) -> Outcome:
         """Put the template back that was live before, and wait for that."""
         applied = await apply_patch(
-            self.client, self.workload, self._look_undo, self.pace, "put back as it was"
+            self.client,
+            self.workload,
+            self._look_undo,
+            self.pace,
+            "put back as it was",
+            self._undoing.landed,
         )
         if isinstance(applied, Outcome):
-            return await self._left_alone(applied)
+            return await self.hold.left_alone(applied)
         await self.context.progress(f"{self.intent['from']} is asked for again: {why}")
         notes = await self._undoing.hand_back(self.client, self.workload, self.pace)
         back = Rollout(
             client=self.client,
             workload=self.workload,
-            ours=lambda raw: is_undone(raw, self.intent, self.context.token),
+            ours=self._is_back,
+            meddlers=self._undoing.meddlers,
             report=self.context.progress,
             limit=min(max(self._left(), timedelta(seconds=30)), _BACK_WITHIN),
             hold=timedelta(0),
@@ -135,12 +147,31 @@ class CanaryRollback:
         )
         ended = await back.follow()
         text = f"{self.workload.title} went back to {self.intent['to']} in part, was stopped "
-        text += f"({why}) and is at {self.intent['from']} again"
-        if ended.result != "done":
-            text += f", where {ended.text}"
+        text += f"({why}) and "
+        if ended.reason == "reverted":
+            text += f"put back to {self.intent['from']}, but {ended.text}"
+        elif ended.result == "done":
+            text += f"is at {self.intent['from']} again"
+        else:
+            text += f"is at {self.intent['from']} again, where {ended.text}"
         text = "; ".join([text, *filter(None, notes)])
         facts = _facts(self.intent)
-        return ending(result="failed", reason="stage_stopped", detail=text, facts=facts)
+        # Whoever has changed it is at work there, so nothing else begins without a person.
+        reason: ActionReason = "reverted" if ended.reason == "reverted" else "stage_stopped"
+        return ending(result="failed", reason=reason, detail=text, facts=facts)
+
+    def _is_back(self, raw: Raw) -> bool:
+        """Whether it asks for what was live before, and because of this step."""
+        if not is_undone(raw, self.intent, self.context.token):
+            return False
+        former = self._undoing.asked
+        if former is None:
+            return True  # by now it is not kept, so nothing tells
+        same = objects.digest(objects.template_of(raw)) in {
+            objects.digest(former),
+            self._undoing.made,
+        }
+        return same or still_asked(raw, former)
 
     async def _ruled(self) -> StageRuling | None:
         """What was ruled before a restart. The journal is asked until it answers, for a step that
@@ -156,11 +187,6 @@ class CanaryRollback:
     async def _first_part(self) -> RolloutEnd | None:
         """Wait until the first part is back, and hold it there; None if it is. `done` means that
         all is back already, anything else that the part did not come back."""
-        if self.workload.kind == "statefulset":
-            end = await self.rollout.follow(limit=self._left() * _PART_BY)
-            raw = await self._read()
-            whole = raw is not None and not is_midway(raw, self.intent, self.context.token)
-            return end if whole or end.result != "done" else None
         raw = await self._read()
         if raw is not None and objects.part(raw, "spec").get("paused") is True:
             return await self._available()
@@ -170,15 +196,23 @@ class CanaryRollback:
             until=lambda seen: observed_changes(seen) and _updated(seen) >= first,
             limit=self._left() * _PART_BY,
         )
-        if end.reason or not end.midway:
+        if end.reason or (not end.midway and not await self._is_held()):
             return end
-        held = await apply_patch(
-            self.client, self.workload, self._look_pause, self.pace, "paused after the first part"
-        )
-        if isinstance(held, Outcome):
+        if self.workload.kind == "statefulset":
+            return await self._available()
+        if (held := await self.hold.pause()) is not None:
             meddled = held.reason == "reverted"
-            return RolloutEnd("failed", "reverted" if meddled else "patch_failed", held.detail)
+            text = held.detail.removeprefix(f"{self.hold.title}, but ")
+            return RolloutEnd("failed", "reverted" if meddled else "patch_failed", text)
         return await self._available()
+
+    async def _is_held(self) -> bool:
+        """Whether a StatefulSet's rollout has ended because its partition holds the rest; also if
+        that cannot be seen, for nothing goes on blindly."""
+        if self.workload.kind != "statefulset":
+            return False
+        raw = await self._read()
+        return raw is None or partition(raw) == int(self.intent["hold"])
 
     async def _available(self) -> RolloutEnd | None:
         """Wait until the pods of the first part are available."""
@@ -189,8 +223,11 @@ class CanaryRollback:
             try:
                 state = await read_state(self.client, self.workload)
                 if not self.rollout.ours(state.raw):
-                    return RolloutEnd("failed", "reverted", "somebody has changed it since")
+                    return RolloutEnd("failed", "reverted", self.rollout.changed_by(state.raw))
+                if still := partition_holds_all(self.workload, state.raw):
+                    return RolloutEnd("failed", "rollout_timeout", still.text)
                 ready = await self._ready(state)
+                hint = "" if ready >= first else await self.rollout.hint(state.raw)
             except Temporary as error:
                 seen = str(error)
             except Permanent as error:
@@ -199,21 +236,28 @@ class CanaryRollback:
                 if ready >= first:
                     return None
                 seen = f"{ready} of its {first} pods are available"
+                seen += f"; {hint}" if hint else ""
             await self.pace.sleep(1.0)
         return RolloutEnd("failed", "rollout_timeout", seen)
 
     async def _ready(self, state: WorkloadState) -> int:
-        """So many pods of the ReplicaSet that came back are available."""
-        if state.live is None:
-            return 0
-        one = self.workload.beside(APPS, "replicasets", state.live.item)
-        found = await self.client.get(one)
-        return objects.number(objects.part(found, "status"), "availableReplicas")
+        """So many pods of the revision that came back are available, and were to go first."""
+        if self.workload.kind == "statefulset":
+            pods = self.workload.beside("", "pods")
+            try:
+                listed = await self.client.items(pods, objects.selector_of(state.raw))
+            except Forbidden:
+                done = rollout_status("statefulset", state.raw, self.rollout.stale).finished
+                return int(self.intent["canary"]) if done else 0
+            return first_part_ready(state.raw, listed, self.intent["to"])
+        return 0 if state.live is None else state.live.available
 
     async def _part(self) -> PartDone:
         """How much of it is back; a share of 1 if nothing else is left to go back."""
-        raw = await self._read() or {}
-        back, pods = _updated(raw) or int(self.intent["canary"]), int(self.intent["pods"])
+        raw, pods = await self._read() or {}, int(self.intent["pods"])
+        if raw:  # an autoscaler may have been at work
+            pods = max(wanted_replicas(raw) - int(self.intent["partition"]), 1)
+        back = _updated(raw) or int(self.intent["canary"])
         serving = objects.number(objects.part(raw, "status"), "replicas")
         text = f"{back} of {pods} pods {'is' if back == 1 else 'are'} back at {self.intent['to']}"
         share = 1.0 if back >= pods else back / max(pods, serving)
@@ -225,77 +269,9 @@ class CanaryRollback:
         except (Temporary, Permanent):
             return None  # whoever follows it says so
 
-    # ── going on ──────────────────────────────────────────────────────────────────────────────
-
-    async def _go_on(self) -> Outcome | None:
-        applied = await apply_patch(
-            self.client, self.workload, self._look_go_on, self.pace, "let go on"
-        )
-        return await self._left_alone(applied) if isinstance(applied, Outcome) else None
-
-    async def _left_alone(self, outcome: Outcome) -> Outcome:
-        """How it ends when it can neither go on nor be taken back. What somebody else has deployed
-        meanwhile must not stand still for us; and what does is said."""
-        if outcome.reason == "reverted":
-            await self._let_go()
-            return outcome
-        by_hand = "its partition has to be set back by hand"
-        if self.workload.kind == "deployment":
-            by_hand = f"kubectl rollout resume {self.workload.command}"
-        text = f"{outcome.detail}; it stands midway, for the rest to go on: {by_hand}"
-        result: Result = "unknown" if outcome.result == "unknown" else "failed"
-        return Outcome(result=result, reason=outcome.reason, detail=text, facts=outcome.facts)
-
-    async def _let_go(self) -> None:
-        """Take away what holds it, and nothing else."""
-        await apply_patch(self.client, self.workload, self._look_let_go, self.pace, "let go")
-
     def _left(self) -> timedelta:
         spent = timedelta(seconds=self.pace.clock() - self._begin)
         return max(self.within - spent, timedelta(seconds=10))
-
-    def _title(self) -> str:
-        return f"{self.workload.title} was rolled back in part"
-
-    # ── looks at the moment of acting ─────────────────────────────────────────────────────────
-
-    async def _look_pause(self) -> Found | Outcome:
-        raw = await self.client.get(self.workload.resource)
-        if not self.rollout.ours(raw):
-            return self._meddled(raw)
-        if objects.part(raw, "spec").get("paused") is True:
-            return Found(progress_overdue(raw))
-        body = [*patches.unchanged(raw), operation("add", "/spec/paused", True)]
-        return Found(progress_overdue(raw), Patch(JSON_PATCH, body))
-
-    async def _look_go_on(self) -> Found | Outcome:
-        raw = await self.client.get(self.workload.resource)
-        if not self.rollout.ours(raw):
-            return self._meddled(raw)
-        return self._released(raw, patches.unchanged(raw))
-
-    async def _look_let_go(self) -> Found:
-        raw = await self.client.get(self.workload.resource)
-        return self._released(raw, [operation("test", "/metadata/uid", self.intent["uid"])])
-
-    def _released(self, raw: Raw, tests: list[dict[str, Any]]) -> Found:
-        """What takes away the hold, if it is still ours."""
-        late = progress_overdue(raw)
-        if not is_midway(raw, self.intent, self.context.token):
-            return Found(late)
-        return Found(late, Patch(JSON_PATCH, [*tests, *self._release(raw), stage_note(_LET_GO)]))
-
-    def _release(self, raw: Raw) -> list[dict[str, Any]]:
-        if self.workload.kind == "statefulset":
-            where = "/spec/updateStrategy/rollingUpdate/partition"
-            return [operation("add", where, int(self.intent["partition"]))]
-        body = []
-        spec, before = objects.part(raw, "spec"), json.loads(self.intent["strategy"])
-        if spec.get("strategy") == surging(self.intent):
-            body.append(operation("remove" if before is None else "add", "/spec/strategy", before))
-        if spec.get("paused") is True:
-            body.append(operation("remove", "/spec/paused"))
-        return body
 
     async def _look_undo(self) -> Found | Refused | Outcome:
         state = await read_state(self.client, self.workload)
@@ -304,7 +280,7 @@ class CanaryRollback:
         if is_undone(raw, self.intent, self.context.token):
             return Found(progress_overdue(raw))
         if not self.rollout.ours(raw):
-            return self._meddled(raw)
+            return self.hold.meddled(raw)
         if former is None:
             text = f"{self.intent['from']} is no longer kept in {self.workload.title}"
             return NotReady("revision_missing", f"{text}, so it cannot be taken back")
@@ -318,16 +294,12 @@ class CanaryRollback:
         self._undoing.before = raw
         patch = patches.rollback_patch(state, former, notes)
         if isinstance(patch.body, dict):
-            first = int(self.intent["partition"])
+            held = partition(raw) == int(self.intent["hold"])
+            first = int(self.intent["partition"]) if held else partition(raw)
             patch = with_partition(patch, first, taken_back_note(self.context.token))
         else:
-            patch = Patch(patch.kind, [*patch.body, *self._release(raw)])
+            patch = Patch(patch.kind, [*patch.body, *self.hold.release(raw)])
         return Found(progress_overdue(raw), patch)
-
-    def _meddled(self, raw: Raw) -> Outcome:
-        images = objects.images(objects.template_of(raw))
-        text = f"{self._title()}, but somebody has changed it since: it runs {images} now"
-        return ending(result="failed", reason="reverted", detail=text, facts=_facts(self.intent))
 
 
 def _updated(raw: Raw) -> int:

@@ -115,7 +115,7 @@ class Rollout:
                 status = rollout_status(self.workload.kind, raw, self.stale)
                 text = status.text
                 if not status.finished:
-                    hint = await self._hint(raw)
+                    hint = await self.hint(raw)
                     text = f"{text}; {hint}" if hint else text
                 if status.failed:
                     return RolloutEnd("failed", "progress_deadline_exceeded", printable(text))
@@ -136,7 +136,8 @@ class Rollout:
                 await self.report(text)
             await self.pace.sleep(pause)
 
-    async def _hint(self, raw: Raw) -> str:
+    async def hint(self, raw: Raw) -> str:
+        """What is in the way, by `help_out`; empty if nothing is known."""
         try:
             return "" if self.help_out is None else await self.help_out(raw)
         except (Temporary, Permanent):
@@ -146,13 +147,14 @@ class Rollout:
         if gone := taken_away(self.workload, raw):
             return RolloutEnd("failed", "reverted", gone.text)
         if not self.ours(raw):
-            return RolloutEnd("failed", "reverted", self._reverted(raw))
+            return RolloutEnd("failed", "reverted", self.changed_by(raw))
         if finished:
             return None
         still = standing_still(self.workload, raw)
         return None if still is None else RolloutEnd("failed", still.reason, still.text)
 
-    def _reverted(self, raw: Raw) -> str:
+    def changed_by(self, raw: Raw) -> str:
+        """Who has changed it since, and to what."""
         images = printable(objects.images(objects.template_of(raw)))
         changed = objects.managers(raw, "f:spec", "f:template")
         newest = [name for name, _ in changed if name != MANAGER]

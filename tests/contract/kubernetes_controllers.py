@@ -81,15 +81,45 @@ class Controllers(Sets):
         status["observedGeneration"] = raw["metadata"]["generation"]
         if "deletionTimestamp" in raw["metadata"]:
             return bool(status != before)
-        if raw["spec"].get("paused"):
-            paused = {"type": "Progressing", "status": "Unknown", "reason": "DeploymentPaused"}
-            self._say(raw, paused | {"message": "Deployment is paused"})
-            return bool(raw["status"] != before)
         sets = [one for one in self.all("replicasets") if owner(one) == raw["metadata"]["uid"]]
+        if raw["spec"].get("paused"):
+            return self._paused(raw, sets, before or {})
         new = self._newest(raw, sets)
         did = self._roll(raw, new, [one for one in sets if one is not new])
         self._deployment_status(raw, new, sets, before or {})
         return did or raw["status"] != before
+
+    def _paused(self, raw: Raw, sets: list[Raw], before: Raw) -> bool:
+        """No ReplicaSet is made and no pod replaced; it is scaled and its pods are counted."""
+        paused = {"type": "Progressing", "status": "Unknown", "reason": "DeploymentPaused"}
+        self._say(raw, paused | {"message": "Deployment is paused"})
+        wanted = digest(raw["spec"]["template"])
+        new = next((one for one in sets if digest(one["spec"]["template"]) == wanted), None)
+        if new is not None:
+            self._newest(raw, sets)
+        did = self._scale(raw, new, sets)
+        self._deployment_status(raw, new, sets, before)
+        return did or bool(raw["status"] != before)
+
+    def _scale(self, raw: Raw, new: Raw | None, sets: list[Raw]) -> bool:
+        """Another number of replicas is shared out among those that have pods; with one alone it
+        gets all of it."""
+        wanted = raw["spec"].get("replicas", 1)
+        active = [one for one in sets if one["spec"]["replicas"]]
+        if len(active) <= 1:
+            only = next(iter(active), new)
+            return (
+                only is not None
+                and only["spec"]["replicas"] != wanted
+                and self._resize(only, wanted)
+            )
+        total = sum(one["spec"]["replicas"] for one in active)
+        rolling = raw["spec"].get("strategy", {}).get("rollingUpdate") or {}
+        more = wanted + _of(rolling.get("maxSurge", "25%"), wanted, math.ceil) - total
+        if not more:
+            return False
+        largest = max(active, key=lambda one: one["spec"]["replicas"])
+        return self._resize(largest, max(0, largest["spec"]["replicas"] + more))
 
     def _newest(self, raw: Raw, sets: list[Raw]) -> Raw:
         """The ReplicaSet of the template: made, or found and brought to the front."""
@@ -199,19 +229,20 @@ class Controllers(Sets):
 
     # ── the status of a Deployment ───────────────────────────────────────────────────────────
 
-    def _deployment_status(self, raw: Raw, new: Raw, sets: list[Raw], before: Raw) -> None:
+    def _deployment_status(self, raw: Raw, new: Raw | None, sets: list[Raw], before: Raw) -> None:
         parts = [one.get("status", {}) for one in sets]
         counters = {
             "observedGeneration": raw["metadata"]["generation"],
             "replicas": sum(one.get("replicas", 0) for one in parts),
-            "updatedReplicas": new.get("status", {}).get("replicas", 0),
+            "updatedReplicas": (new or {}).get("status", {}).get("replicas", 0),
             "readyReplicas": sum(one.get("readyReplicas", 0) for one in parts),
             "availableReplicas": sum(one.get("availableReplicas", 0) for one in parts),
             "terminatingReplicas": sum(one.get("terminatingReplicas", 0) for one in parts),
         }
         conditions = raw["status"].get("conditions", [])
         raw["status"] = {k: v for k, v in counters.items() if v} | {"conditions": conditions}
-        self._judge(raw, new, before, counters)
+        if new is not None and not raw["spec"].get("paused"):
+            self._judge(raw, new, before, counters)
         failures = [c for one in parts for c in one.get("conditions", [])]
         kept = [c for c in raw["status"]["conditions"] if c["type"] != "ReplicaFailure"]
         raw["status"]["conditions"] = kept + failures[:1]

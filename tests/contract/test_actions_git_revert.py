@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from pydantic import ValidationError
 
 from daemon.core.changes.suspects import Change
@@ -412,6 +413,20 @@ async def test_nobody_merges_it(scene: Scene) -> None:
     assert await scene.action.check(scene.params(), ready.intent, context()) == "done"
 
 
+async def test_a_request_that_fits_no_more_is_not_to_be_merged(scene: Scene) -> None:
+    scene.merges = None
+    ready = await scene.ready()
+
+    async def mended(seconds: float) -> None:
+        if scene.repo.text("apps/checkout.yaml") == "image: 2":
+            scene.repo.push("by hand", apps__checkout="image: 3")
+
+    outcome = await GitRevert(scene.workshop, mended).run(scene.params(), ready.intent, context())
+    assert outcome.reason == "not_merged"
+    assert "Merge it" not in outcome.detail
+    assert "apps/checkout.yaml changed again since" in outcome.detail
+
+
 async def test_somebody_closes_it(scene: Scene) -> None:
     scene.merges = None
     ready = await scene.ready()
@@ -620,3 +635,67 @@ async def test_no_request_shows_the_token(scene: Scene) -> None:
     sent = [json.dumps([asked["path"], asked["body"].decode()]) for asked in scene.host.asked]
     assert not any(TOKEN in one for one in sent)
     assert TOKEN not in outcome.model_dump_json()
+
+
+# ── a token with half of the rights, and what the host shows no more ─────────────────────────
+
+
+def forbids_requests(path: str) -> None:
+    """The token may push, and not ask for a merge."""
+    if path.endswith(("/pulls", "/merge_requests")):
+        said = {"message": "Resource not accessible by personal access token"}
+        raise web.HTTPForbidden(text=json.dumps(said), content_type="application/json")
+
+
+async def test_a_branch_without_its_request_is_said_with_the_way_on(scene: Scene) -> None:
+    ready = await scene.ready()
+    scene.host.before_write = forbids_requests
+    outcome = await scene.action.run(scene.params(), ready.intent, context())
+    assert (outcome.result, outcome.reason) == ("failed", "forbidden")
+    assert f"the branch {ready.intent['branch']} has the revert" in outcome.detail
+    assert "open the request by hand" in outcome.detail
+    assert "git.token" in outcome.detail
+    assert await scene.action.check(scene.params(), ready.intent, context()) == "half_done"
+    scene.host.before_write = lambda path: None
+    assert (await scene.action.run(scene.params(), ready.intent, context())).result == "done"
+
+
+async def test_a_repository_that_is_hidden_midway_is_lost_from_sight(scene: Scene) -> None:
+    """A token that ran out of its right is answered 404, as if there were no repository."""
+    scene.merges = None
+    ready = await scene.ready()
+    project = scene.host
+
+    async def hide(seconds: float) -> None:
+        project.hidden = True
+
+    outcome = await GitRevert(scene.workshop, hide).run(scene.params(), ready.intent, context())
+    assert (outcome.result, outcome.reason) == ("unknown", "lost_sight")
+    assert "is open" in outcome.detail
+    assert "hides it from us" in outcome.detail
+
+
+async def test_a_file_that_is_too_large_is_left_to_people(scene: Scene) -> None:
+    if isinstance(scene.host, GitHubHost):
+        pytest.skip("GitHub is told which content, and not sent it")
+    scene.before = scene.repo.push("checkout 3", model="x" * (17 << 20))
+    scene.bad = scene.repo.push("checkout 4", model="y")
+    ready = await scene.ready()
+    outcome = await scene.action.run(scene.params(), ready.intent, context())
+    assert (outcome.result, outcome.reason) == ("refused", "not_revertible")
+    assert "16 MB" in outcome.detail
+    assert "git.url" not in outcome.detail
+
+
+async def test_a_folder_that_was_a_file_becomes_one_again(scene: Scene) -> None:
+    """What is in its way goes first."""
+    scene.repo.push("one file", conf="a: 1")
+    files = dict(scene.repo.commits[scene.repo.branches["main"]].files)
+    del files["conf.yaml"]
+    scene.bad = scene.repo.add(
+        {**files, "conf.yaml/a": ("100644", b"1")}, "a folder", (scene.repo.branches["main"],)
+    ).sha
+    scene.repo.branches["main"] = scene.bad
+    outcome = await scene.run()
+    assert outcome.result == "done", outcome
+    assert scene.repo.text("conf.yaml") == "a: 1"

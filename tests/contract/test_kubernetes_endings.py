@@ -354,7 +354,8 @@ async def test_a_pod_that_is_not_in_the_way_is_spared(tmp_path: Path, spared: st
     async with broken(tmp_path, "statefulset") as world:
         pod = world.cluster.get("pods", "checkout-2")
         if spared == "partition":
-            world.edit({"spec": {"updateStrategy": {"rollingUpdate": {"partition": 3}}}})
+            rolling = {"updateStrategy": {"rollingUpdate": {"partition": 3}}}
+            world.edit({"spec": {"replicas": 4, **rolling}})
         if spared == "other revision":
             pod["metadata"]["labels"]["controller-revision-hash"] = "another"
         if spared == "starting":

@@ -63,6 +63,15 @@ async def test_each_obstacle_has_its_reason(
     assert said in refused.text
 
 
+async def test_a_partition_that_holds_all_pods_back_is_refused(tmp_path: Path) -> None:
+    async with broken(tmp_path, "statefulset") as world:
+        world.edit({"spec": {"updateStrategy": {"rollingUpdate": {"partition": 3}}}})
+        for action in (world.rollback, world.restart):
+            refused = await world.refusal(action, "" if action is world.restart else None)
+            assert refused.reason == "partition_holds_all"
+            assert "has 3 pods and updates those from number 3 on alone" in refused.text
+
+
 async def test_an_obstacle_that_came_after_preflight_is_seen_too(world: World) -> None:
     params = world.params(world.rollback)
     ready = await world.rollback.preflight(params, context(world.items[0]))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -12,17 +13,27 @@ import pytest
 from pydantic import ValidationError
 
 from daemon.core.ports.actions import ActionContext, PartDone, Ready, StageRuling
-from daemon.core.values.outcome import Temporary
+from daemon.core.values.outcome import Permanent, Temporary
 from recovery_actions.contract import context
 from recovery_actions.kubernetes import patches
-from recovery_actions.kubernetes.names import WorkloadKind
+from recovery_actions.kubernetes.client import MANAGER
+from recovery_actions.kubernetes.names import Workload, WorkloadKind
+from recovery_actions.kubernetes.stages import CanaryRollback
 from recovery_actions.kubernetes_rollback import KubernetesRollback
-from recovery_actions.workshop import Workshop
-from tests.contract.rolling_cluster import USUAL, RollingCluster
+from tests.contract.kubernetes_double import Cluster, served
+from tests.contract.kubernetes_fields import entry_of, owned_in
+from tests.contract.kubernetes_lab import Lab, manifest
+from tests.contract.kubernetes_pods import NAMESPACE, is_terminating
+from tests.contract.kubernetes_sets import revision_of
+from tests.contract.kubernetes_world import Time
+
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 GO_ON = StageRuling(True, "v1 alone is well")
 STOP = StageRuling(False, "v1 alone is as bad")
 KINDS: list[WorkloadKind] = ["deployment", "statefulset"]
+USUAL = {"maxSurge": 2, "maxUnavailable": 2}
+"""Half of four pods may be missing, and half may be there besides."""
 
 
 @dataclass
@@ -46,44 +57,141 @@ class Rulings:
         return self.ruling
 
 
-class Scene:
-    """Four pods, the second revision of which is live and is to be rolled back."""
+class Scene(Lab):
+    """Four pods, the second revision of which is live and is to be rolled back. A step of the
+    controllers is done whenever somebody waits."""
 
-    def __init__(self, folder: Path, kind: WorkloadKind, ruling: StageRuling) -> None:
-        self.kind = kind
-        self.cluster = RollingCluster(kind)
-        self.good = self.cluster.first
-        self.second = self.cluster.deploy("app:2")
+    def __init__(
+        self, cluster: Cluster, kind: WorkloadKind, ruling: StageRuling, size: int, applied: bool
+    ) -> None:
+        self.cluster, self.time, self.kind, self.size = cluster, Time(), kind, size
+        self.time.then = lambda _: bool(cluster.step()) and None
+        super().__init__(cluster.kubeconfig, Workload(NAMESPACE, kind, "checkout"), self.time.pace)
+        if applied:
+            cluster.add(self.plural, self.config("app:1"), "kubectl", "Apply")
+        else:
+            cluster.add(self.plural, self.config("app:1"))
+        cluster.reconcile()
+        cluster.auto = False
+        self.good = self.newest
+        if applied:
+            self.apply_file("app:2")
+            cluster.reconcile()
+            self.second = self.newest
+        else:
+            self.second = self.deployed("app:2")
         self.rulings = Rulings(ruling)
-        self.action = KubernetesRollback(Workshop(folder), self.cluster.pace)
-        self.action._client = self.cluster  # type: ignore[assignment]
+        self.rollback: KubernetesRollback = self.action("kubernetes_rollback")
 
-    def params(self, **more: Any) -> Any:
-        given = {"namespace": "prod", self.kind: "checkout", "canary": "25%", "hold": "0s", **more}
-        return self.action.Params.model_validate(given)
+    # ── what people see and do ────────────────────────────────────────────────────────────────
+
+    @property
+    def plural(self) -> str:
+        return f"{self.kind}s"
+
+    @property
+    def now(self) -> dict[str, Any]:
+        return self.cluster.get(self.plural, "checkout")
+
+    @property
+    def newest(self) -> str:
+        """The revision that the controller made last, or brought back."""
+        number = "deployment.kubernetes.io/revision"
+        if self.kind == "deployment":
+            sets = self.cluster.all("replicasets")
+            last = max(sets, key=lambda one: int(one["metadata"]["annotations"][number]))
+        else:
+            last = max(self.cluster.all("controllerrevisions"), key=lambda one: one["revision"])
+        name: str = last["metadata"]["name"]
+        return name
+
+    @property
+    def image(self) -> str:
+        image: str = self.now["spec"]["template"]["spec"]["containers"][0]["image"]
+        return image
+
+    @property
+    def held(self) -> bool:
+        """Whether it stands midway: no more pods go back."""
+        spec = self.now["spec"]
+        if self.kind == "deployment":
+            return bool(spec.get("paused")) or spec["strategy"]["rollingUpdate"] != USUAL
+        return bool(spec["updateStrategy"]["rollingUpdate"]["partition"])
+
+    def serving(self, item: str) -> int:
+        """So many pods are of a revision, and stay."""
+        pods = [pod for pod in self.cluster.all("pods") if not is_terminating(pod)]
+        if self.kind == "statefulset":
+            return sum(revision_of(pod) == item for pod in pods)
+        return sum(pod["metadata"]["name"].startswith(f"{item}-") for pod in pods)
+
+    def config(self, image: str, **rolling: Any) -> dict[str, Any]:
+        """The file of whoever deploys."""
+        body = manifest(self.kind, "checkout", image, self.size)
+        usual = USUAL if self.kind == "deployment" else {"partition": 0}
+        strategy = {"type": "RollingUpdate", "rollingUpdate": {**usual, **rolling}}
+        body["spec"]["strategy" if self.kind == "deployment" else "updateStrategy"] = strategy
+        return body
+
+    def apply_file(self, image: str, **rolling: Any) -> None:
+        """`kubectl apply --server-side`. Raises the Refusal of a conflict."""
+        self.cluster.apply(self.plural, self.config(image, **rolling))
+
+    @property
+    def of_ours(self) -> list[tuple[str, ...]]:
+        """What we own of what is asked for."""
+        entry = entry_of(self.now, MANAGER, "Update") or {"fieldsV1": {}}
+        return sorted(path for path in owned_in(entry["fieldsV1"]) if path[0] == "f:spec")
+
+    def passes(self, seconds: int = 20) -> None:
+        for _ in range(seconds):
+            self.cluster.step()
+
+    def deployed(self, image: str, *, wait: bool = True) -> str:
+        """Somebody deploys an image; gives its revision."""
+        self.cluster.put_image("checkout", image, plural=self.plural)
+        if wait:
+            self.cluster.reconcile()
+        else:
+            self.cluster.step()
+        return self.newest
+
+    # ── what the action does ──────────────────────────────────────────────────────────────────
+
+    def given(self, **more: Any) -> Any:
+        return self.params(self.rollback, **{"canary": "25%", **more})
 
     @property
     def context(self) -> ActionContext:
         return replace(context(self.good), stages=self.rulings, within=timedelta(minutes=10))
 
     async def ready(self, **more: Any) -> Ready:
-        ready = await self.action.preflight(self.params(**more), self.context)
+        ready = await self.rollback.preflight(self.given(**more), self.context)
         assert isinstance(ready, Ready), ready
         return ready
 
     async def run(self, intent: Any) -> Any:
-        return await self.action.run(self.params(), intent, self.context)
+        return await self.rollback.run(self.given(), intent, self.context)
 
     async def check(self, intent: Any) -> str:
-        return await self.action.check(self.params(), intent, self.context)
+        return await self.rollback.check(self.given(), intent, self.context)
 
-    @property
-    def held(self) -> bool:
-        """Whether it stands midway: no more pods go back."""
-        if self.kind == "deployment":
-            changed = self.cluster.raw["spec"]["strategy"]["rollingUpdate"] != USUAL
-            return self.cluster.paused or changed
-        return self.cluster.partition > 0
+
+@asynccontextmanager
+async def scened(
+    folder: Path,
+    kind: WorkloadKind,
+    ruling: StageRuling = GO_ON,
+    size: int = 4,
+    applied: bool = False,
+) -> AsyncIterator[Scene]:
+    """A scene on a cluster of its own."""
+    async with served(folder) as cluster:
+        scene = Scene(cluster, kind, ruling, size, applied)
+        try:
+            yield scene
+        finally:
+            await scene.workshop.close()
 
 
 @pytest.fixture(params=KINDS)
@@ -93,18 +201,17 @@ def kind(request: pytest.FixtureRequest) -> WorkloadKind:
 
 
 @pytest.fixture
-def scene(tmp_path: Path, kind: WorkloadKind) -> Scene:
-    return Scene(tmp_path, kind, GO_ON)
+async def scene(tmp_path: Path, kind: WorkloadKind) -> AsyncIterator[Scene]:
+    async with scened(tmp_path, kind) as scene:
+        yield scene
 
 
 async def test_the_first_part_is_held_until_it_is_ruled_on(scene: Scene) -> None:
     seen: list[tuple[bool, int, int]] = []
-    cluster = scene.cluster
 
     def look() -> None:
-        for _ in range(20):  # time passes, and no more pods go back
-            cluster._step()
-        seen.append((scene.held, cluster.live(scene.good), cluster.live(scene.second)))
+        scene.passes(20)  # and no more pods go back
+        seen.append((scene.held, scene.serving(scene.good), scene.serving(scene.second)))
 
     scene.rulings.look = look
     ready = await scene.ready()
@@ -118,10 +225,10 @@ async def test_the_first_part_is_held_until_it_is_ruled_on(scene: Scene) -> None
     [part] = scene.rulings.asked
     share = 1 / 5 if scene.kind == "deployment" else 1 / 4  # one more serves, for it surges
     assert part == PartDone(f"1 of 4 pods is back at {scene.good}", share, scene.good)
-    assert cluster.live(scene.good) == 4
+    assert scene.serving(scene.good) == 4
     assert not scene.held
-    assert cluster.image == "app:1"
-    assert cluster.raw["metadata"]["labels"][patches.STAGE] == "goes-on"
+    assert scene.image == "app:1"
+    assert scene.now["metadata"]["labels"][patches.STAGE] == "goes-on"
     assert await scene.check(ready.intent) == "done"
     assert timedelta(minutes=3) < scene.rulings.limits[0] < timedelta(minutes=5)
 
@@ -133,8 +240,8 @@ async def test_what_does_not_help_is_taken_back(scene: Scene) -> None:
     assert (outcome.result, outcome.reason) == ("failed", "stage_stopped")
     assert STOP.text in outcome.detail
     assert f"is at {scene.second} again" in outcome.detail
-    assert scene.cluster.image == "app:2"
-    assert scene.cluster.live(scene.second) == 4
+    assert scene.image == "app:2"
+    assert scene.serving(scene.second) == 4
     assert not scene.held
     assert await scene.check(ready.intent) == "half_done"
     again = await scene.run(ready.intent)
@@ -146,54 +253,60 @@ async def test_a_later_step_is_not_confused_by_what_was_taken_back(scene: Scene)
     scene.rulings.ruling = STOP
     await scene.run((await scene.ready()).intent)
     scene.rulings = Rulings(GO_ON)
-    params = scene.params()
+    params = scene.given()
     second = replace(scene.context, token="step-2")
-    ready = await scene.action.preflight(params, second)
+    ready = await scene.rollback.preflight(params, second)
     assert isinstance(ready, Ready), ready
-    outcome = await scene.action.run(params, ready.intent, second)
+    outcome = await scene.rollback.run(params, ready.intent, second)
     assert (outcome.result, outcome.reason) == ("done", "rolled_back")
-    assert scene.cluster.live(scene.good) == 4
+    assert scene.serving(scene.good) == 4
 
 
 class Killed(BaseException):
     """The process ends here, as if by kill -9."""
 
 
+def deadly(scene: Scene, at: int) -> None:
+    """The process dies behind its request of that number, which is as before the next."""
+    ask, calls = scene.client._request, 0
+
+    async def asked(*args: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        answer = await ask(*args)
+        if calls == at:
+            raise Killed
+        return answer
+
+    scene.client._request = asked  # type: ignore[method-assign, assignment]
+
+
 @pytest.mark.parametrize("ruling", [GO_ON, STOP], ids=["goes on", "is stopped"])
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 async def test_killed_at_any_request_it_is_never_left_midway(
-    tmp_path: Path, kind: WorkloadKind, ruling: StageRuling, after: bool
+    tmp_path: Path, kind: WorkloadKind, ruling: StageRuling
 ) -> None:
     """At each request in turn the process dies, and a successor comes to the same end."""
-    at = kills = 0
-    while True:
+    ended = False
+    at = 0
+    while not ended:
         at += 1
-        folder = tmp_path / str(at)
-        folder.mkdir()
-        scene = Scene(folder, kind, ruling)
-        ready = await scene.ready()
-        calls = 0
-
-        def deadly(method: str, at: int = at) -> None:
-            nonlocal calls
-            calls += 1
-            if calls == at:
-                raise Killed
-
-        setattr(scene.cluster, "after" if after else "before", deadly)
-        try:
-            await scene.run(ready.intent)
-        except Killed:
-            kills += 1
-        else:
-            break
-        assert await scene.check(ready.intent) in {"not_done", "half_done", "done"}
-        outcome = await scene.run(ready.intent)
-        expected = ("done", "rolled_back") if ruling.go_on else ("failed", "stage_stopped")
-        assert (outcome.result, outcome.reason) == expected, (at, outcome)
-        assert not scene.held, at
-        assert scene.cluster.image == ("app:1" if ruling.go_on else "app:2")
-    assert kills > 15
+        async with scened(tmp_path, kind, ruling, applied=True) as scene:
+            ready = await scene.ready()
+            alive = scene.client._request
+            deadly(scene, at)
+            try:
+                await scene.run(ready.intent)
+                ended = True
+            except Killed:
+                scene.client._request = alive  # type: ignore[method-assign]
+                assert await scene.check(ready.intent) in {"not_done", "half_done", "done"}
+                outcome = await scene.run(ready.intent)
+                expected = ("done", "rolled_back") if ruling.go_on else ("failed", "stage_stopped")
+                assert (outcome.result, outcome.reason) == expected, (at, outcome)
+            assert not scene.held, at
+            assert scene.of_ours == [], at
+            assert scene.image == ("app:1" if ruling.go_on else "app:2")
+    assert at > 15
 
 
 async def test_a_daemon_that_dies_while_it_is_ruled_on_goes_on_waiting(scene: Scene) -> None:
@@ -215,11 +328,12 @@ async def test_a_daemon_that_dies_while_it_is_ruled_on_goes_on_waiting(scene: Sc
 
 async def test_somebody_deploys_while_it_is_ruled_on(scene: Scene) -> None:
     ready = await scene.ready()
-    scene.rulings.look = lambda: scene.cluster.deploy("app:3", wait=False) and None
+    scene.rulings.look = lambda: scene.deployed("app:3", wait=False) and None
     outcome = await scene.run(ready.intent)
     assert (outcome.result, outcome.reason) == ("failed", "reverted")
+    assert outcome.detail.count("in part, but kubectl-set (managedFields) has changed it") == 1
     assert "app:3" in outcome.detail
-    assert scene.cluster.image == "app:3"
+    assert scene.image == "app:3"
     assert not scene.held, "a mend by people must not stand still because of us"
 
 
@@ -227,7 +341,7 @@ async def test_somebody_deploys_while_the_daemon_is_dead(scene: Scene) -> None:
     ready = await scene.ready()
 
     def die() -> None:
-        scene.cluster.deploy("app:3", wait=False)
+        scene.deployed("app:3", wait=False)
         raise Killed
 
     scene.rulings.look = die
@@ -238,7 +352,7 @@ async def test_somebody_deploys_while_the_daemon_is_dead(scene: Scene) -> None:
     outcome = await scene.run(ready.intent)
     assert (outcome.result, outcome.reason) == ("refused", "changed_meanwhile")
     assert not scene.held
-    assert scene.cluster.image == "app:3"
+    assert scene.image == "app:3"
     assert await scene.check(ready.intent) == "unknown"
 
 
@@ -247,8 +361,8 @@ async def test_what_can_neither_go_on_nor_back_is_said(scene: Scene) -> None:
     ready = await scene.ready()
 
     def lose() -> None:
-        gone = [one for one in scene.cluster.revisions if one["metadata"]["name"] == scene.second]
-        scene.cluster.revisions.remove(gone[0])
+        plural = "replicasets" if scene.kind == "deployment" else "controllerrevisions"
+        del scene.cluster.objects[plural, NAMESPACE, scene.second]
 
     scene.rulings.look = lose
     outcome = await scene.run(ready.intent)
@@ -257,29 +371,31 @@ async def test_what_can_neither_go_on_nor_back_is_said(scene: Scene) -> None:
 
 
 async def test_a_person_who_lets_it_go_on_is_not_stopped(tmp_path: Path) -> None:
-    scene = Scene(tmp_path, "deployment", GO_ON)
-    ready = await scene.ready()
-    scene.rulings.look = lambda: scene.cluster.raw["spec"].pop("paused")
-    assert (await scene.run(ready.intent)).result == "done"
-    assert scene.cluster.live(scene.good) == 4
+    async with scened(tmp_path, "deployment") as scene:
+        ready = await scene.ready()
+        resumed = {"spec": {"paused": None}}
+        scene.rulings.look = lambda: (
+            bool(scene.cluster.edit("deployments", "checkout", resumed)) and None
+        )
+        assert (await scene.run(ready.intent)).result == "done"
+        assert scene.serving(scene.good) == 4
 
 
 async def test_a_first_part_that_does_not_come_up_is_taken_back(
     tmp_path: Path, kind: WorkloadKind
 ) -> None:
-    scene = Scene(tmp_path, kind, GO_ON)
-    scene.good = scene.cluster.deploy("app:3-bad", wait=False)
-    scene.cluster.deploy("app:4")
-    live = scene.cluster.deploy("app:4")
-    ready = await scene.ready()
-    assert ready.intent["to"] == scene.good
-    outcome = await scene.run(ready.intent)
-    assert (outcome.result, outcome.reason) == ("failed", "stage_stopped")
-    assert "the first part did not come back" in outcome.detail
-    assert scene.rulings.asked == []
-    assert not scene.held
-    assert scene.cluster.image == "app:4"
-    assert scene.cluster.live(live) == 4
+    async with scened(tmp_path, kind) as scene:
+        scene.good = scene.deployed("app:3-unready", wait=False)
+        live = scene.deployed("app:2")
+        ready = await scene.ready()
+        assert ready.intent["to"] == scene.good
+        outcome = await scene.run(ready.intent)
+        assert (outcome.result, outcome.reason) == ("failed", "stage_stopped")
+        assert "the first part did not come back" in outcome.detail
+        assert scene.rulings.asked == []
+        assert not scene.held
+        assert scene.image == "app:2"
+        assert scene.serving(live) == 4
 
 
 async def test_a_journal_that_is_away_is_waited_for(scene: Scene) -> None:
@@ -299,33 +415,41 @@ async def test_a_journal_that_is_away_is_waited_for(scene: Scene) -> None:
 
 
 async def test_so_few_pods_have_no_part(tmp_path: Path) -> None:
-    scene = Scene(tmp_path, "deployment", STOP)
-    scene.cluster = RollingCluster("deployment", replicas=1)
-    scene.good = scene.cluster.first
-    scene.cluster.deploy("app:2")
-    scene.action = KubernetesRollback(Workshop(tmp_path), scene.cluster.pace)
-    scene.action._client = scene.cluster  # type: ignore[assignment]
-    ready = await scene.ready()
-    assert "canary" not in ready.intent
-    assert (await scene.run(ready.intent)).result == "done"
-    assert scene.rulings.asked == []
+    async with scened(tmp_path, "deployment", STOP, size=1) as scene:
+        ready = await scene.ready()
+        assert "canary" not in ready.intent
+        assert (await scene.run(ready.intent)).result == "done"
+        assert scene.rulings.asked == []
 
 
 async def test_where_nobody_rules_all_goes_back_at_once(scene: Scene) -> None:
     nobody = replace(scene.context, stages=None)
-    ready = await scene.action.preflight(scene.params(), nobody)
+    ready = await scene.rollback.preflight(scene.given(), nobody)
     assert isinstance(ready, Ready), ready
-    outcome = await scene.action.run(scene.params(), ready.intent, nobody)
+    outcome = await scene.rollback.run(scene.given(), ready.intent, nobody)
     assert outcome.result == "done"
-    assert scene.cluster.live(scene.good) == 4
+    assert scene.serving(scene.good) == 4
+
+
+async def test_it_can_do_with_the_rights_that_are_written_down(
+    tmp_path: Path, kind: WorkloadKind
+) -> None:
+    """get and patch on the workload, and list on its revisions."""
+    async with scened(tmp_path, kind) as scene:
+        revisions = "replicasets" if kind == "deployment" else "controllerrevisions"
+        scene.cluster.rights = {("get", scene.plural), ("patch", scene.plural)}
+        scene.cluster.rights.add(("list", revisions))
+        outcome = await scene.run((await scene.ready()).intent)
+        assert outcome.result == "done", outcome
+        assert len(scene.rulings.asked) == 1
 
 
 async def test_what_has_no_parts_is_refused(tmp_path: Path) -> None:
-    scene = Scene(tmp_path, "deployment", GO_ON)
-    scene.cluster.raw["spec"]["strategy"] = {"type": "Recreate"}
-    refused: Any = await scene.action.preflight(scene.params(), scene.context)
-    assert refused.reason == "not_in_parts"
-    assert "leave out `canary`" in refused.text
+    async with scened(tmp_path, "deployment") as scene:
+        scene.now["spec"]["strategy"] = {"type": "Recreate"}
+        refused: Any = await scene.rollback.preflight(scene.given(), scene.context)
+        assert refused.reason == "not_in_parts"
+        assert "leave out `canary`" in refused.text
 
 
 @pytest.mark.parametrize("share", ["0%", "100%", "150%", 0, 2])
@@ -334,3 +458,219 @@ def test_a_part_is_less_than_the_whole(share: object) -> None:
         KubernetesRollback.Params.model_validate(
             {"namespace": "prod", "deployment": "checkout", "canary": share}
         )
+
+
+# ── what the next deployment meets ───────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("ruling", [GO_ON, STOP], ids=["goes on", "is stopped"])
+async def test_the_next_apply_meets_no_conflict(
+    tmp_path: Path, kind: WorkloadKind, ruling: StageRuling
+) -> None:
+    async with scened(tmp_path, kind, ruling, applied=True) as scene:
+        outcome = await scene.run((await scene.ready()).intent)
+        assert outcome.detail.count("the fields are kubectl's again") == 1
+        assert scene.of_ours == []
+        mine = entry_of(scene.now, "kubectl", "Apply")
+        assert mine is not None
+        rolling = "f:strategy" if kind == "deployment" else "f:updateStrategy"
+        key = "f:maxSurge" if kind == "deployment" else "f:partition"
+        assert ("f:spec", rolling, "f:rollingUpdate", key) in owned_in(mine["fieldsV1"])
+        other = {"maxSurge": 1} if kind == "deployment" else {"partition": 1}
+        scene.apply_file("app:4", **other)
+        assert scene.image == "app:4"
+
+
+async def test_whoever_applies_midway_meets_no_conflict_and_is_not_held(
+    tmp_path: Path, kind: WorkloadKind
+) -> None:
+    async with scened(tmp_path, kind, applied=True) as scene:
+        ready = await scene.ready()
+        scene.rulings.look = lambda: scene.apply_file("app:3")
+        outcome = await scene.run(ready.intent)
+        assert (outcome.result, outcome.reason) == ("failed", "reverted")
+        assert scene.image == "app:3"
+        assert not scene.held
+        assert scene.of_ours == []
+
+
+async def test_a_partition_that_somebody_set_with_a_deployment_stays(tmp_path: Path) -> None:
+    async with scened(tmp_path, "statefulset", applied=True) as scene:
+        ready = await scene.ready()
+        scene.rulings.look = lambda: scene.apply_file("app:3", partition=2)
+        outcome = await scene.run(ready.intent)
+        assert outcome.reason == "reverted"
+        assert scene.now["spec"]["updateStrategy"]["rollingUpdate"]["partition"] == 2
+
+
+async def test_what_only_the_newer_template_has_is_not_said_to_be_of_the_older(
+    tmp_path: Path,
+) -> None:
+    async with scened(tmp_path, "deployment", STOP) as scene:
+        template = {"spec": {"serviceAccountName": "shop"}}
+        notes = {"annotations": {LAST_APPLIED: "{}"}}
+        scene.cluster.edit(
+            "deployments", "checkout", {"metadata": notes, "spec": {"template": template}}
+        )
+        scene.cluster.reconcile()
+        outcome = await scene.run((await scene.ready()).intent)
+        assert outcome.reason == "stage_stopped"
+        assert "kubectl apply" not in outcome.detail
+
+
+# ── what others do meanwhile ─────────────────────────────────────────────────────────────────
+
+
+async def test_somebody_deploys_while_it_is_taken_back(scene: Scene) -> None:
+    scene.rulings.ruling = STOP
+    ready = await scene.ready()
+
+    async def progress(text: str) -> None:
+        if "is asked for again" in text:
+            scene.deployed("app:3", wait=False)
+
+    given = replace(scene.context, progress=progress)
+    outcome = await scene.rollback.run(scene.given(), ready.intent, given)
+    assert (outcome.result, outcome.reason) == ("failed", "reverted")
+    assert "is at" not in outcome.detail
+    assert "kubectl-set (managedFields) has changed it since: it runs app:3 now" in outcome.detail
+    assert not scene.held
+
+
+async def test_what_we_could_not_let_go_is_said_with_the_command(scene: Scene) -> None:
+    """Somebody's mend stands still because of us, and we may change it no more."""
+    ready = await scene.ready()
+
+    def look() -> None:
+        scene.deployed("app:3", wait=False)
+        scene.cluster.denied = "frozen"
+
+    scene.rulings.look = look
+    outcome = await scene.run(ready.intent)
+    assert (outcome.result, outcome.reason) == ("failed", "reverted")
+    assert scene.held
+    command = "rollout resume" if scene.kind == "deployment" else "kubectl patch"
+    assert command in outcome.detail
+    scene.rulings.look = lambda: None
+    later = await scene.run(ready.intent)
+    assert later.reason == "changed_meanwhile"
+    assert command in later.detail
+
+
+async def test_it_is_scaled_down_while_the_first_part_comes(tmp_path: Path) -> None:
+    async with scened(tmp_path, "statefulset") as scene:
+        ready = await scene.ready()
+        scene.cluster.edit("statefulsets", "checkout", {"spec": {"replicas": 2}})
+        scene.cluster.reconcile()
+        outcome = await scene.run(ready.intent)
+        assert (outcome.result, outcome.reason) == ("failed", "stage_stopped")
+        assert "has 2 pods and updates those from number 3 on alone" in outcome.detail
+        assert scene.rulings.asked == []
+        assert not scene.held
+        assert scene.image == "app:2"
+
+
+async def test_an_autoscaler_adds_pods_while_the_first_part_comes(tmp_path: Path) -> None:
+    """So many of them may be of what comes back that it looked like the whole."""
+    async with scened(tmp_path, "deployment") as scene:
+        ready = await scene.ready()
+        then = scene.time.then
+        assert then is not None
+
+        def passing(now: float) -> None:
+            if now == 1.0:
+                scene.cluster.edit("deployments", "checkout", {"spec": {"replicas": 12}})
+            then(now)
+
+        scene.time.then = passing
+        outcome = await scene.run(ready.intent)
+        assert outcome.result == "done"
+        assert len(scene.rulings.asked) == 1
+        assert "of 12 pods are back" in scene.rulings.asked[0].text
+        assert scene.serving(scene.good) == 12
+
+
+async def test_a_look_that_fails_lets_nothing_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def nothing(self: CanaryRollback) -> None:
+        return None
+
+    async with scened(tmp_path, "statefulset") as scene:
+        ready = await scene.ready()
+        monkeypatch.setattr(CanaryRollback, "_read", nothing)
+        assert (await scene.run(ready.intent)).result == "done"
+        assert len(scene.rulings.asked) == 1
+
+
+async def test_what_can_be_seen_no_more_is_taken_back(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unseen(self: CanaryRollback, state: Any) -> int:
+        raise Permanent("we may not list pods")
+
+    ready = await scene.ready()
+    monkeypatch.setattr(CanaryRollback, "_ready", unseen)
+    outcome = await scene.run(ready.intent)
+    assert (outcome.result, outcome.reason) == ("failed", "stage_stopped")
+    assert "the first part did not come back: we may not list pods" in outcome.detail
+    assert scene.image == "app:2"
+    assert not scene.held
+
+
+async def test_an_autoscaler_adds_pods_while_it_is_ruled_on(scene: Scene) -> None:
+    ready = await scene.ready()
+
+    def more() -> None:
+        scene.cluster.edit(scene.plural, "checkout", {"spec": {"replicas": 8}})
+        scene.passes(20)
+
+    scene.rulings.look = more
+    outcome = await scene.run(ready.intent)
+    assert outcome.result == "done"
+    assert scene.serving(scene.good) == 8
+
+
+# ── pods that are not ready ──────────────────────────────────────────────────────────────────
+
+
+def unready(scene: Scene) -> None:
+    """What is live fails its probes by now."""
+    for pod in scene.cluster.all("pods"):
+        pod["status"]["conditions"][0]["status"] = "False"
+    scene.cluster.reconcile()
+
+
+async def test_the_first_part_is_judged_by_its_own_pods(tmp_path: Path, kind: WorkloadKind) -> None:
+    async with scened(tmp_path, kind) as scene:
+        if kind == "statefulset":
+            scene.now["spec"]["podManagementPolicy"] = "Parallel"
+        unready(scene)
+        outcome = await scene.run((await scene.ready()).intent)
+        assert (outcome.result, outcome.reason) == ("done", "rolled_back"), outcome
+        assert len(scene.rulings.asked) == 1
+        assert scene.serving(scene.good) == 4
+
+
+async def test_where_order_lets_none_go_first_it_is_refused(tmp_path: Path) -> None:
+    async with scened(tmp_path, "statefulset") as scene:
+        unready(scene)
+        refused: Any = await scene.rollback.preflight(scene.given(), scene.context)
+        assert refused.reason == "not_in_parts"
+        assert "0 of 4 pods" in refused.text
+        assert "leave out `canary`" in refused.text
+
+
+async def test_of_a_deployment_that_got_stuck_all_goes_back_at_once(
+    tmp_path: Path, kind: WorkloadKind
+) -> None:
+    """More pods than would go first are where they are to go."""
+    async with scened(tmp_path, kind) as scene:
+        scene.good = scene.second
+        scene.deployed("app:3-unready")
+        assert 0 < scene.serving(scene.good) < 4
+        ready = await scene.ready()
+        assert "canary" not in ready.intent
+        outcome = await scene.run(ready.intent)
+        assert outcome.result == "done"
+        assert scene.serving(scene.good) == 4

@@ -231,14 +231,16 @@ async def test_a_partition_counts_from_the_first_ordinal(tmp_path: Path) -> None
     spec = {"ordinals": {"start": 5}}
     async with slow(tmp_path, "statefulset", "app:1", "app:2-bad", **spec) as world:
         assert [pod["metadata"]["name"] for pod in world.pods][-1] == "checkout-7"
-        world.edit({"spec": {"updateStrategy": {"rollingUpdate": {"partition": 3}}}})
+        rolling: dict[str, Any] = {"updateStrategy": {"rollingUpdate": {"partition": 3}}}
+        world.edit({"spec": {"replicas": 4, **rolling}})
         params = world.params(world.rollback, rollout="40s")
         ready = await world.rollback.preflight(params, context(world.items[0]))
         outcome = await world.rollback.run(params, ready.intent, context())
         assert outcome.reason == "rollout_timeout"
         assert "below the partition of 3" in outcome.detail
         assert not deleted(world)
-        world.edit({"spec": {"updateStrategy": {"rollingUpdate": {"partition": 2}}}})
+        rolling["updateStrategy"]["rollingUpdate"]["partition"] = 2
+        world.edit({"spec": {"replicas": 3, **rolling}})
         outcome = await world.rollback.run(params, ready.intent, context())
         assert outcome.result == "done", outcome
         assert deleted(world) == ["checkout-7"]

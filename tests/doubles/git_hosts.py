@@ -21,13 +21,15 @@ TOKEN = "git-token-nobody-may-see"
 
 class GitHostDouble(Double):
     """`writes` are the requests that changed something. `loses`: so many of the next answers to
-    them never come, though what was asked for is done. `before_write` is called before each."""
+    them never come, though what was asked for is done. `before_write` is called before each.
+    `hidden`: all that is there is answered as if it were not."""
 
     def __init__(self) -> None:
         super().__init__()
         self.repo = Repository()
         self.writes: list[str] = []
         self.loses = 0
+        self.hidden = False
         self.before_write: Callable[[str], None] = lambda what: None
 
     def wrote(self, what: str, content: Any, status: int = 201) -> web.Response:
@@ -67,6 +69,8 @@ class GitHubHost(GitHostDouble):
             if request.headers.get("Authorization") != f"Bearer {TOKEN}":
                 said = f"Bad credentials: {request.headers.get('Authorization')}"
                 return web.json_response({"message": said}, status=401)
+            if self.hidden:
+                return _said(404, "Not Found")
             if request.method != "GET":
                 self.before_write(request.path)
             response: web.StreamResponse = await handler(request)
@@ -244,7 +248,7 @@ class GitLabHost(GitHostDouble):
             if request.headers.get("PRIVATE-TOKEN") != TOKEN:
                 said = f"401 Unauthorized: {request.headers.get('PRIVATE-TOKEN')}"
                 return web.json_response({"message": said}, status=401)
-            if request.match_info.get("project", self.repo.name) != self.repo.name:
+            if self.hidden or request.match_info.get("project", self.repo.name) != self.repo.name:
                 return _said(404, "404 Project Not Found")
             if request.method != "GET":
                 self.before_write(request.path)
@@ -347,6 +351,8 @@ class GitLabHost(GitHostDouble):
     def _acted(self, files: Any, action: dict[str, Any], start: StoredCommit) -> str:
         """Do one action of a commit; says why not."""
         path, what = action["file_path"], action["action"]
+        if what == "create" and any(one.startswith(f"{path}/") for one in files):
+            return "A directory with this name already exists"
         if what == "create" and path in files:
             return "A file with this name already exists"
         if what != "create" and path not in files:
