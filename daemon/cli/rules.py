@@ -17,6 +17,7 @@ import structlog
 from pydantic import BaseModel
 
 from daemon import app
+from daemon.cli.access_options import access_options
 from daemon.cli.client import (
     CommandFailure,
     config_option,
@@ -26,6 +27,7 @@ from daemon.cli.client import (
     settings_from,
 )
 from daemon.cli.completion import complete_person, complete_rule
+from daemon.config.access import AccessSettings
 from daemon.config.rules_folder import APPROVALS, ROSTER, Ruleset, read_ruleset
 from daemon.config.settings import Settings, environment
 from daemon.core.people.calendar_report import CalendarReport, calendar_lines
@@ -65,10 +67,17 @@ class QueryReader(Protocol):
     metavar="URL",
     is_flag=False,
     flag_value=CONFIGURED,
-    help="Ask this Prometheus to parse each query; `configured`: the one of the settings.",
+    help="Ask this Prometheus to parse each query; `configured`: the one of the settings. How a "
+    "URL is reached say the options from --username on.",
 )
+@access_options
 def check_command(
-    paths: tuple[Path, ...], config: Path | None, as_json: bool, schema: bool, against: str | None
+    paths: tuple[Path, ...],
+    config: Path | None,
+    as_json: bool,
+    schema: bool,
+    against: str | None,
+    access: AccessSettings,
 ) -> None:
     """Check rule files, drills, roster and approvals; lists every mistake with file and line.
 
@@ -81,7 +90,7 @@ def check_command(
     if schema:
         click.echo(json.dumps(rule_schema(), indent=2))
         return
-    reader = _reader(against, config)
+    reader = _reader(against, config, access)
     judge = app.judge_for(settings_from(config)) if reader is None else reader.judge
     ruleset, settings = _read(paths, config, judge)
     hints = rule_hints(ruleset.rules, judge)
@@ -182,18 +191,23 @@ def published_schema(model: type[BaseModel], title: str) -> dict[str, Any]:
     return schema
 
 
-def _reader(against: str | None, config: Path | None) -> QueryReader | None:
+def _reader(against: str | None, config: Path | None, access: AccessSettings) -> QueryReader | None:
     """Who is to read the queries, connected; None: this program."""
+    url = None if against == CONFIGURED else against
+    if url is None and access != AccessSettings():
+        raise click.UsageError(
+            "how a Prometheus is reached goes with --against URL; that of the settings is reached "
+            "as they say"
+        )
     if against is None:
         return None
-    url = None if against == CONFIGURED else against
     if url is not None and not re.match("https?://[^/]", url):
         raise CommandFailure(
             f"--against {printable(url)}: no address of a Prometheus; write it like "
             "--against http://127.0.0.1:9090, or --against configured"
         )
     try:
-        reader = app.query_parser_for(settings_from(config), environment(), url)
+        reader = app.query_parser_for(settings_from(config), environment(), url, access)
         reader.connect()
     except (Temporary, Permanent) as error:
         raise CommandFailure(f"--against: {error}") from None
