@@ -283,10 +283,12 @@ def _next(directory: Path, person: str | None, settings: Settings) -> None:
     here = directory.resolve() == Path.cwd()
     token = f"secrets/{person}.token" if person else "FILE"
     url = "" if settings.port == 9393 else f" --url http://{settings.listen}"
+    has_cases = (settings.rules_dir / CASES).is_dir()
+    plays = ["stopgap test                    # plays the cases of the rules"] if has_cases else []
     lines = [
         *([] if here else [f"cd {shlex.quote(str(directory))}"]),
         "stopgap check",
-        "stopgap test                    # plays the cases of the rules",
+        *plays,
         "stopgap doctor                  # what is still missing on the way",
         "stopgap run",
         f"stopgap incidents --token-file {token}{url}     # in another terminal",

@@ -35,6 +35,7 @@ VICTORIA = PromqlServer(VICTORIAMETRICS)
         ("m + fill(0) n", NEW, "needs Prometheus 3.10"),
         ("m > 5m", OLD, "write it in seconds"),
         ("m OFFSET 5m", OLD, ""),
+        ("m OFFSET (5m)", NEWER, ""),
         ("sum BY ('a.b') (m)", OLD, "needs Prometheus 3.0"),
         ('{"service.name"="x"}', OLD, "needs Prometheus 2.53"),
         ('m{a="1" or b="2"}', NEW, "`or` between the matchers"),

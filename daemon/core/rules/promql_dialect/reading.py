@@ -201,7 +201,7 @@ class _Reader:
             self._skip_parentheses()
         elif (text in FUNCTIONS and following == "(") or self._grouped(text, following):
             self._function(text)
-        elif text == "offset" and following == "(":
+        elif text.lower() == "offset" and following == "(":
             self._note(servers.DURATION_ARITHMETIC, reworded=True)
             self._skip_parentheses()
             self._write("offset 5m")
