@@ -71,11 +71,13 @@ class AppriseSender:
         statuses = _statuses(sent)
         if any(300 <= status < 400 for status in statuses):
             raise Permanent(
-                f"apprise delivered nothing: the service redirects ({_listed(statuses)}), to a "
-                "login page or to https; put the address that it leads to into this apprise URL"
+                f"apprise delivered {'not to all' if any(sent) else 'nothing'}: the service "
+                f"redirects ({_listed(statuses)}), to a login page or to https; put the address "
+                "that it leads to into this apprise URL"
             )
         answered = f": the service answered {_listed(statuses)}" if statuses else ""
-        raise Temporary(f"apprise could not deliver it{answered}")
+        whom = " to all of its services" if any(sent) else ""
+        raise Temporary(f"apprise could not deliver it{whom}{answered}")
 
 
 def _log_to_nobody() -> logging.Logger:

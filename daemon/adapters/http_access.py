@@ -11,7 +11,7 @@ from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from daemon.adapters.tls import Trust
@@ -82,28 +82,39 @@ class HttpAccess:
         where = f" to {parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts.netloc else ""
         return Permanent(
             f"{self.address} answers {status}, a redirect{self.clean(where)}, which is not "
-            f"followed; set `{self.setting}.url` to where the API itself is, or name credentials "
-            "if it leads to a login"
+            f"followed; {self._mend('url')} where the API itself is, or name credentials if it "
+            "leads to a login"
         )
 
     def unknown(self, status: int, said: str) -> Permanent:
         """The error of an answer that does not accept who we are."""
         text = " ".join(self.clean(said).replace(";", ",").split())[:200]
         asked = f" ({text})" if text else ""
-        if "no org id" in text:  # Mimir, Cortex, Loki
-            mend = f"give it the header X-Scope-OrgID in `{self.setting}.headers`"
-            return Permanent(f"{self.address} wants a tenant{asked}; {mend}")
         if status == 407:
             text = f"the proxy to {self.address} answers 407{asked}"
-            return Permanent(f"{text}; see `{self.setting}.proxy`")
+            return Permanent(f"{text}; see {self._mend('proxy')}")
         if _NO_TENANT in text:
             return Permanent(
                 f"{self.address} answers {status} ({_NO_TENANT}): it wants a tenant; name it as "
-                f"X-Scope-OrgID in `{self.setting}.headers`"
+                f"X-Scope-OrgID in {self._mend('headers')}"
             )
         return Permanent(
             f"{self.address} answers {status}{asked}: it does not accept who we are; see "
-            f"`username`, `bearer_token`, `headers` and `tls` of `{self.setting}`"
+            f"{self._mend('access')}"
+        )
+
+    def _mend(self, what: Literal["url", "proxy", "headers", "access"]) -> str:
+        """What to set: in a file of settings, or with an option of the command line."""
+        if self.setting.startswith("--"):
+            told = {"url": f"give {self.setting}", "proxy": "--proxy", "headers": "--header"}
+            return told.get(what, "--username, --bearer-token, --header and --ca")
+        told = {
+            "url": f"set `{self.setting}.url` to",
+            "proxy": f"`{self.setting}.proxy`",
+            "headers": f"`{self.setting}.headers`",
+        }
+        return told.get(
+            what, f"`username`, `bearer_token`, `headers` and `tls` of `{self.setting}`"
         )
 
     @cached_property

@@ -152,7 +152,10 @@ class QueryParser:
 
 def _mend(status: int) -> str:
     if status in {401, 403}:
-        return "; does it want credentials? `--against configured` gives those of stopgap.yaml"
+        return (
+            "; does it want credentials? They go with it (`--username`, `--bearer-token`, "
+            "`--header`), or `--against configured` gives those of stopgap.yaml"
+        )
     return "; is that the address of a Prometheus?"
 
 

@@ -22,6 +22,7 @@ from daemon.adapters.prometheus_session import QuerySession
 from daemon.adapters.query_parser import QueryParser
 from daemon.adapters.store import Store, open_store
 from daemon.app.access import access_for, open_prometheus
+from daemon.config.access import AccessSettings
 from daemon.config.active import ActiveConfig, Live
 from daemon.config.rules_folder import Ruleset, read_ruleset
 from daemon.config.sections import ClusterSettings, prometheus_setting
@@ -369,18 +370,19 @@ def query_parser_for(
     environ: Mapping[str, str],
     server: str | None = None,
     url: str | None = None,
+    reached: AccessSettings | None = None,
 ) -> QueryParser:
     """The server that is to read the rules' queries: the settings' own of that name, or the one at
-    `url`, which gets none of our secrets. Raises Permanent if a secret, or a file of its TLS, is
-    not there."""
+    `url`, which gets none of their secrets and is `reached` as is said here. Raises Permanent if a
+    secret, or a file of its TLS, is not there."""
     chosen = settings.prometheus.every[server or ""]
+    secret = secret_reader(settings, environ)
     if url is None:
-        secret = secret_reader(settings, environ)
         setting = prometheus_setting(server)
         access = access_for(setting, chosen.url, chosen, secret, settings.base)
         session = QuerySession(access, chosen.method)
     else:
-        access = HttpAccess(url, "--against")
+        access = access_for("--against", url, reached or AccessSettings(), secret, settings.base)
         session = QuerySession(access)
     seconds = chosen.timeout.total_seconds()
 

@@ -85,7 +85,13 @@ def test_command(
     )
     began = time.perf_counter()
     settings = settings_from(config)
-    files = find_case_files(paths or (_near(settings.rules_dir / CASES),))
+    home = _near(settings.rules_dir / CASES)
+    if not paths and not home.exists():
+        raise CommandFailure(
+            f"no case is written yet: they stand in {home}; rules/README.md tells how, and "
+            "`stopgap review ID --case` makes one of an incident"
+        )
+    files = find_case_files(paths or (home,))
     restricted = has_settings(config)
     played = _play(files, settings, restricted=restricted, promql=promql, wanted=wanted or "")
     console = None if as_json else terminal()

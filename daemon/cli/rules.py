@@ -17,6 +17,7 @@ import structlog
 from pydantic import BaseModel
 
 from daemon import app
+from daemon.cli.access_options import access_options
 from daemon.cli.client import (
     CommandFailure,
     config_option,
@@ -26,6 +27,7 @@ from daemon.cli.client import (
     settings_from,
 )
 from daemon.cli.completion import complete_person, complete_rule
+from daemon.config.access import AccessSettings
 from daemon.config.rules_folder import APPROVALS, ROSTER, Ruleset, read_ruleset
 from daemon.config.settings import Settings, environment
 from daemon.core.people.calendar_report import CalendarReport, calendar_lines
@@ -67,10 +69,16 @@ class QueryReader(Protocol):
     is_flag=False,
     flag_value=CONFIGURED,
     help="Ask this Prometheus to parse each query; `configured`: the one that each rule is "
-    "measured by.",
+    "measured by. How a URL is reached say the options from --username on.",
 )
+@access_options
 def check_command(
-    paths: tuple[Path, ...], config: Path | None, as_json: bool, schema: bool, against: str | None
+    paths: tuple[Path, ...],
+    config: Path | None,
+    as_json: bool,
+    schema: bool,
+    against: str | None,
+    access: AccessSettings,
 ) -> None:
     """Check rule files, drills, roster and approvals; lists every mistake with file and line.
 
@@ -83,7 +91,7 @@ def check_command(
     if schema:
         click.echo(json.dumps(rule_schema(), indent=2))
         return
-    readers = None if against is None else _Readers(settings_from(config), against)
+    readers = _readers(settings_from(config), against, access)
     judge_for = app.judges_for(settings_from(config)) if readers is None else readers.judge_for
     ruleset, settings = _read(paths, config, judge_for)
     hints = rule_hints(ruleset.rules, judge_for)
@@ -187,15 +195,11 @@ def published_schema(model: type[BaseModel], title: str) -> dict[str, Any]:
 class _Readers:
     """The servers that are to read the queries, each connected when the first rule asks for it."""
 
-    def __init__(self, settings: Settings, against: str) -> None:
-        """`against`: an address, or CONFIGURED. Raises CommandFailure."""
-        if against != CONFIGURED and not re.match("https?://[^/]", against):
-            raise CommandFailure(
-                f"--against {printable(against)}: no address of a Prometheus; write it like "
-                "--against http://127.0.0.1:9090, or --against configured"
-            )
+    def __init__(self, settings: Settings, against: str, access: AccessSettings) -> None:
+        """`against`: an address, and how it is reached, or CONFIGURED."""
         self._settings = settings
         self._against = against
+        self._access = access
         self._connected: dict[str, QueryReader] = {}
 
     def judge_for(self, server: str | None) -> Judge:
@@ -208,7 +212,7 @@ class _Readers:
         else:
             # One of the settings is asked with what they say of the way to it.
             same = (name for name, one in known.items() if _same(one.url, self._against))
-            found = next(same, None)
+            found = next(same, None) if self._access == AccessSettings() else None
             name, url = (found, None) if found is not None else ("", self._against)
         if name not in self._connected:
             self._connected[name] = self._connect(name, url)
@@ -221,11 +225,28 @@ class _Readers:
 
     def _connect(self, name: str, url: str | None) -> QueryReader:
         try:
-            reader = app.query_parser_for(self._settings, environment(), name, url)
+            reader = app.query_parser_for(self._settings, environment(), name, url, self._access)
             reader.connect()
         except (Temporary, Permanent) as error:
             raise CommandFailure(f"--against: {error}") from None
         return reader
+
+
+def _readers(settings: Settings, against: str | None, access: AccessSettings) -> _Readers | None:
+    """Who is to read the queries; None: this program. Raises CommandFailure or UsageError."""
+    if against in {None, CONFIGURED} and access != AccessSettings():
+        raise click.UsageError(
+            "how a Prometheus is reached goes with --against URL; that of the settings is reached "
+            "as they say"
+        )
+    if against is None:
+        return None
+    if against != CONFIGURED and not re.match("https?://[^/]", against):
+        raise CommandFailure(
+            f"--against {printable(against)}: no address of a Prometheus; write it like "
+            "--against http://127.0.0.1:9090, or --against configured"
+        )
+    return _Readers(settings, against, access)
 
 
 def _same(one: str, other: str) -> bool:

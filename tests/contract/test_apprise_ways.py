@@ -117,7 +117,7 @@ async def test_several_services_of_one_url_are_all_told(ntfy: Ntfy) -> None:
         assert await pager.page(page()) == "accepted by apprise"
         assert (ntfy.taken, other.taken) == (["POST"], ["POST"])
         other.mood = 500
-        with pytest.raises(Temporary, match="answered 500"):
+        with pytest.raises(Temporary, match=r"to all of its services: .*500"):
             await pager.page(page())
 
 

@@ -196,6 +196,9 @@ async def test_rules_are_proposed_for_the_alerts_that_have_none(
         assert f"url: {prometheus.url}\n" in (tmp_path / "stopgap.yaml").read_text()
         checked = await asyncio.to_thread(stopgap, tmp_path, "check")
         assert (checked.code, checked.out) == (0, "4 rules, no mistake\n")
+        assert "stopgap test" not in made.out, "no case came with them"
+        played = await asyncio.to_thread(stopgap, tmp_path, "test")
+        assert "no case is written yet: they stand in rules/cases" in played.err
         (tmp_path / "rules/web/down.yaml").unlink()
         again = await asyncio.to_thread(stopgap, tmp_path, *asks)
         assert "1 rules proposed" not in again.out

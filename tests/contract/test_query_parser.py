@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 import requests
 from aiohttp import web
 
+from daemon.adapters.http_access import basic
 from daemon.adapters.query_parser import QueryParser
 from daemon.core.rules.promql_dialect.servers import VICTORIAMETRICS
 from daemon.core.values.outcome import Permanent, Temporary
@@ -271,3 +274,50 @@ def test_an_address_that_is_none_is_told(tmp_path: Path) -> None:
     ended = stopgap(tmp_path, "check", "--against", "rules/")
     assert ended.returncode == 1
     assert "write it like --against http://127.0.0.1:9090, or --against configured" in ended.stderr
+
+
+class Gateway(BaseHTTPRequestHandler):
+    """Lets through to a Prometheus whoever has its password and a tenant."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.do_GET()
+
+    def do_GET(self) -> None:
+        given = (self.headers["Authorization"], self.headers["X-Scope-OrgID"])
+        known = given == (basic("ada", "s3cret"), "shop")
+        answer = b'{"status": "success", "data": "x"}' if known else b'{"error": "who are you"}'
+        self.send_response(200 if known else 401)
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+@pytest.fixture
+def gateway() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Gateway)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_server_behind_a_gateway_is_asked(tmp_path: Path, gateway: str) -> None:
+    (tmp_path / "password").write_text("s3cret")
+    (tmp_path / "rules").mkdir()
+    asked = ("check", "rules", "--against", gateway)
+    access = ("--username", "ada", "--password", "file:password", "--header", "X-Scope-OrgID=shop")
+    ended = stopgap(tmp_path, *asked, *access)
+    assert "the queries were read by" in ended.stdout, ended.stderr
+    assert "s3cret" not in ended.stdout + ended.stderr
+    refused = stopgap(tmp_path, *asked)
+    assert "does not accept who we are; see --username, --bearer-token" in refused.stderr
+
+
+def test_how_it_is_reached_goes_with_an_address(tmp_path: Path) -> None:
+    ended = stopgap(tmp_path, "check", "--against", "configured", "--username", "ada")
+    assert (ended.returncode, "goes with --against URL" in ended.stderr) == (2, True)

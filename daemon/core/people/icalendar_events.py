@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -37,6 +37,8 @@ _PERIOD = re.compile(
     r"\+?P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?", re.IGNORECASE
 )
 _AS_WRITTEN = "X-STOPGAP-DURATION"
+_ANOTHER = "\x1f"
+"""Behind the UID of an event that shares it with others; no text of a calendar can hold it."""
 _OFFSET_ZONE = re.compile(
     r';TZID="?((?:UTC|GMT)?([+-])(\d{1,2})(?::?(\d{2}))?)"?[;:]', re.IGNORECASE
 )
@@ -105,7 +107,7 @@ def read_events(
 
 def event_name(event: Any) -> str:
     """What people call an event: its summary, on one line."""
-    return shortened_line(str(event.get("SUMMARY", "") or event.get("UID", "")))
+    return shortened_line(str(event.get("SUMMARY", "")) or _uid(event))
 
 
 def shortened_line(text: str) -> str:
@@ -169,11 +171,13 @@ def _occurrences(text: str, start: datetime, end: datetime) -> Iterator[tuple[An
             icalendar.use_zoneinfo()  # type: ignore[no-untyped-call] # forgets others' zones
             for calendar in icalendar.Calendar.from_ical(_prepared(part), multiple=True):
                 cancels = str(calendar.get("METHOD", "")).strip().upper() == "CANCEL"
-                for event in calendar.walk("VEVENT"):
+                events = calendar.walk("VEVENT")
+                for event in events:
                     _refuse_unusable(event)
                     _include_last_day(event)
                     if cancels:
                         withdrawn[_identity(event)] = _version(event)
+                _tell_apart(events)
                 # Not recurring_ical_events.of: by X-WR-TIMEZONE that would move UTC rules to a
                 # zone where the clocks change.
                 query = recurring_ical_events.CalendarQuery(calendar)
@@ -215,7 +219,12 @@ def _identity(event: Any) -> tuple[str, datetime | None]:
     """Which event it is, and of a series which one."""
     original = event["RECURRENCE-ID"].dt if "RECURRENCE-ID" in event else None
     moment = _instant(original, ZoneInfo("UTC")) if original is not None else None
-    return str(event.get("UID", "")), moment
+    return _uid(event), moment
+
+
+def _uid(event: Any) -> str:
+    """As it is written."""
+    return str(event.get("UID", "")).partition(_ANOTHER)[0]
 
 
 def _version(event: Any) -> int:
@@ -224,6 +233,35 @@ def _version(event: Any) -> int:
         return int(event.get("SEQUENCE", 0))
     except (TypeError, ValueError):
         return 0
+
+
+def _tell_apart(events: Sequence[Any]) -> None:
+    """The library takes one event for each UID, but some programs give all shifts of a person or
+    a rota the same: each of those in the newest version is a shift."""
+    named: dict[str, list[Any]] = {}
+    for event in events:
+        if "RECURRENCE-ID" not in event:
+            named.setdefault(_uid(event), []).append(event)
+    for uid, alike in named.items():
+        newest = max(map(_version, alike))
+        equals = [event for event in alike if _version(event) == newest]
+        # What changes an occurrence keeps to the first, so that is one that repeats.
+        first, *others = sorted(equals, key=lambda event: "RRULE" not in event)
+        for number, event in enumerate(others):
+            event["UID"] = icalendar.vText(f"{uid}{_ANOTHER}{number}")
+        changes = [e for e in events if "RECURRENCE-ID" in e and _uid(e) == uid]
+        _time_changes(changes, first["DTSTART"].dt)
+
+
+def _time_changes(changes: Sequence[Any], begin: date | datetime) -> None:
+    """A changed occurrence that is named by its day alone is the one of that day."""
+    if not isinstance(begin, datetime):
+        return
+    for event in changes:
+        named = event["RECURRENCE-ID"]
+        if not isinstance(named.dt, datetime):
+            moment = datetime.combine(named.dt, begin.timetz())
+            event["RECURRENCE-ID"] = icalendar.vDatetime(moment, params=named.params)
 
 
 def _include_last_day(event: Any) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 import promql_parser as p
 
 from daemon.core.rules.label_names import is_legacy
+from daemon.core.rules.promql_dialect.nodes import every as every
 from daemon.core.rules.promql_dialect.reading import read_promql
 from daemon.core.rules.query_templates import matcher_text, metric_name, names_in
 
@@ -97,13 +98,6 @@ _ARITHMETIC: Mapping[str, Any] = {
     "^": math.pow,
     "%": math.fmod,
 }
-
-
-def every(node: Any) -> list[Any]:
-    """The node and all under it."""
-    found: list[Any] = []
-    p.walk(node, found.append)
-    return found
 
 
 def equalities(selector: Any) -> dict[str, str]:

@@ -25,6 +25,7 @@ from daemon.core.rules.label_names import (
     referenced,
 )
 from daemon.core.rules.promql_dialect.judging import QueryJudgement, judge_query
+from daemon.core.rules.promql_dialect.nodes import every
 from daemon.core.rules.promql_dialect.reading import read_promql
 from daemon.core.rules.promql_dialect.selecting import selector_texts
 from daemon.core.values.units import format_duration
@@ -148,31 +149,17 @@ def _selectors(query: str) -> tuple[str, ...]:
 
 def vector_selectors(query: str) -> list[promql_parser.VectorSelector]:
     """What a rendered query selects, in order. Raises ValueError if it cannot be read."""
-    found: list[promql_parser.VectorSelector] = []
     if not query:
-        return found
-
-    def visit(node: promql_parser.Expr) -> None:
-        if isinstance(node, promql_parser.MatrixSelector):
-            node = node.vector_selector
-        if isinstance(node, promql_parser.VectorSelector):
-            found.append(node)
-
-    promql_parser.walk(promql_parser.parse(read_promql(query).readable), visit)
-    return found
+        return []
+    tree = promql_parser.parse(read_promql(query).readable)
+    return [node for node in every(tree) if isinstance(node, promql_parser.VectorSelector)]
 
 
 @lru_cache(maxsize=1024)
 def functions_called(query: str) -> frozenset[str]:
     """The functions that a rendered query calls, by name. Raises ValueError if it is not PromQL."""
-    found: list[str] = []
-
-    def visit(node: promql_parser.Expr) -> None:
-        if isinstance(node, promql_parser.Call):
-            found.append(node.func.name)
-
-    promql_parser.walk(promql_parser.parse(query), visit)
-    return frozenset(found)
+    nodes = every(promql_parser.parse(query))
+    return frozenset(node.func.name for node in nodes if isinstance(node, promql_parser.Call))
 
 
 def matcher_operator(matcher: promql_parser.Matcher) -> str:

@@ -250,6 +250,58 @@ class TestRules:
         found = read(day(5, "SUMMARY:Ada", "RRULE:FREQ=DAILY;UNTIL=20261007T080000Z"))
         assert [shift.start.day for shift in found.shifts] == [5, 6]
 
+    def test_events_that_share_a_uid_are_each_a_shift(self) -> None:
+        found = read(
+            day(5, "UID:rota", "SUMMARY:Ada"),
+            day(6, "UID:rota", "SUMMARY:Bo", "RRULE:FREQ=DAILY;COUNT=2"),
+            event(
+                "20261007T100000Z",
+                "20261007T170000Z",
+                "UID:rota",
+                "RECURRENCE-ID:20261007T090000Z",
+                "SUMMARY:Ada",
+            ),
+        )
+        assert listed(found) == [
+            ("05 09:00", "05 17:00", ("ada",)),
+            ("06 09:00", "06 17:00", ("bo",)),
+            ("07 10:00", "07 17:00", ("ada",)),
+        ]
+
+    def test_but_an_older_version_of_one_is_not(self) -> None:
+        old, new = day(5, "UID:a", "SUMMARY:Ada"), day(6, "UID:a", "SEQUENCE:1", "SUMMARY:Ada")
+        assert [shift.start.day for shift in read(old, new).shifts] == [6]
+
+    def test_what_shares_a_uid_is_cancelled_by_it(self) -> None:
+        shared = [day(number, "UID:rota", "SUMMARY:Ada") for number in (5, 6)]
+        cancels = calendar(day(5, "UID:rota")).replace("VERSION:2.0", "METHOD:CANCEL")
+        assert whole(f"{calendar(*shared)}\r\n{cancels}").shifts == ()
+
+    @pytest.mark.parametrize("how", ["", ";RANGE=THISANDFUTURE"])
+    def test_a_change_may_name_its_day_alone(self, how: str) -> None:
+        found = read(
+            event(
+                "20261023T200000",
+                "20261024T080000",
+                "UID:a",
+                "SUMMARY:Ada",
+                "RRULE:FREQ=DAILY;COUNT=2",
+                zone=";TZID=Europe/Berlin",
+            ),
+            event(
+                "20261024T210000",
+                "20261025T080000",
+                "UID:a",
+                f"RECURRENCE-ID{how};VALUE=DATE:20261024",
+                "SUMMARY:Bo",
+                zone=";TZID=Europe/Berlin",
+            ),
+        )
+        assert listed(found) == [
+            ("23 18:00", "24 06:00", ("ada",)),
+            ("24 19:00", "25 07:00", ("bo",)),
+        ]
+
     @pytest.mark.parametrize("numbers", [(2, 5), (5, 2)])
     def test_of_two_changes_of_one_shift_the_later_version_counts(
         self, numbers: tuple[int, int]

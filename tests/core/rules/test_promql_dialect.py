@@ -34,6 +34,9 @@ VICTORIA = PromqlServer(VICTORIAMETRICS)
         ("rate(m[5m] smoothed)", NEW, "needs Prometheus 3.7"),
         ("m + fill(0) n", NEW, "needs Prometheus 3.10"),
         ("m > 5m", OLD, "write it in seconds"),
+        ("m OFFSET 5m", OLD, ""),
+        ("m OFFSET (5m)", NEWER, ""),
+        ("sum BY ('a.b') (m)", OLD, "needs Prometheus 3.0"),
         ('{"service.name"="x"}', OLD, "needs Prometheus 2.53"),
         ('m{a="1" or b="2"}', NEW, "`or` between the matchers"),
         ('m{a="1" or b="2"}', VICTORIA, ""),
@@ -151,3 +154,11 @@ def test_a_tree_is_what_the_query_says(query: str, spelled: str) -> None:
 def test_what_was_put_into_other_words_is_no_tree(query: str) -> None:
     with pytest.raises(ValueError, match="syntax is not in every version"):
         promql.parsed(query)
+
+
+def test_a_long_query_takes_no_longer_than_its_length() -> None:
+    """promql-parser's own walk takes minutes for these."""
+    terms = " + ".join(f"rate(m{number}[5m])" for number in range(1_000))
+    assert judge_query(terms).wrong == ""
+    assert len(selectors(terms)) == 1_000
+    assert judge_query(f"{terms} + label_replace(m, '', 'a', 'b', 'c')").wrong

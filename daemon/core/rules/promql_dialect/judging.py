@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import promql_parser as p
 
 from daemon.core.rules.promql_dialect import servers
+from daemon.core.rules.promql_dialect.nodes import every
 from daemon.core.rules.promql_dialect.reading import Reading, read_promql
 from daemon.core.rules.promql_dialect.regexes import regex_features, regex_mistake
 from daemon.core.rules.promql_dialect.servers import ANY_SERVER, FUNCTIONS, Feature, PromqlServer
@@ -105,14 +106,11 @@ _Finding = str | Feature
 
 def _arguments(tree: p.Expr) -> list[_Finding]:
     found: list[_Finding] = []
-
-    def visit(node: p.Expr) -> None:
+    for node in every(tree):
         if isinstance(node, p.Call):
             found.extend(_call(node))
         elif isinstance(node, p.AggregateExpr) and isinstance(node.param, p.StringLiteral):
             found.extend(_made_label(str(node.param.val), str(node.op)))
-
-    p.walk(tree, visit)
     return found
 
 

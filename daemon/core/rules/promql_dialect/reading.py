@@ -64,6 +64,11 @@ def read_promql(query: str) -> Reading:
     return reader.found
 
 
+def _keyword(text: str) -> str:
+    """A token as it is looked back at: keywords are written in small or in capital letters."""
+    return text.lower() if text.lower() in OPERATORS else text
+
+
 class _Reader:
     def __init__(self, given: list[Token]) -> None:
         self.found = Reading()
@@ -81,7 +86,7 @@ class _Reader:
                 self._write(" " if token.text.startswith("#") else token.text)
                 continue
             self._take(token)
-            self._before.append("]" if token.text == "[" else token.text)
+            self._before.append("]" if token.text == "[" else _keyword(token.text))
 
     def _take(self, token: Token) -> None:
         if token.kind is TokenKind.STRING:
@@ -196,7 +201,7 @@ class _Reader:
             self._skip_parentheses()
         elif (text in FUNCTIONS and following == "(") or self._grouped(text, following):
             self._function(text)
-        elif text == "offset" and following == "(":
+        elif text.lower() == "offset" and following == "(":
             self._note(servers.DURATION_ARITHMETIC, reworded=True)
             self._skip_parentheses()
             self._write("offset 5m")
