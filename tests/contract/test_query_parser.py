@@ -19,6 +19,7 @@ from daemon.core.rules.promql_dialect.servers import VICTORIAMETRICS
 from daemon.core.values.outcome import Permanent, Temporary
 from tests.contract.test_cli import stopgap
 from tests.doubles.serving import Double
+from tests.stories.stage import RULE
 
 PARSE, FORMAT, RUN = "/api/v1/parse_query", "/api/v1/format_query", "/api/v1/query"
 
@@ -309,6 +310,7 @@ def gateway() -> Iterator[str]:
 def test_a_server_behind_a_gateway_is_asked(tmp_path: Path, gateway: str) -> None:
     (tmp_path / "password").write_text("s3cret")
     (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "checkout.yaml").write_text(RULE)
     asked = ("check", "rules", "--against", gateway)
     access = ("--username", "ada", "--password", "file:password", "--header", "X-Scope-OrgID=shop")
     ended = stopgap(tmp_path, *asked, *access)
