@@ -19,7 +19,6 @@ from daemon.core.rules.promql_dialect.servers import VICTORIAMETRICS
 from daemon.core.values.outcome import Permanent, Temporary
 from tests.contract.test_cli import stopgap
 from tests.doubles.serving import Double
-from tests.stories.stage import RULE
 
 PARSE, FORMAT, RUN = "/api/v1/parse_query", "/api/v1/format_query", "/api/v1/query"
 
