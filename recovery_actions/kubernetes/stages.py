@@ -249,7 +249,9 @@ class CanaryRollback:
             except Forbidden:
                 done = rollout_status("statefulset", state.raw, self.rollout.stale).finished
                 return int(self.intent["canary"]) if done else 0
-            return first_part_ready(state.raw, listed, self.intent["to"])
+            # What admission has changed is a revision of its own.
+            now = state.live.item if state.live else self.intent["to"]
+            return first_part_ready(state.raw, listed, now)
         return 0 if state.live is None else state.live.available
 
     async def _part(self) -> PartDone:

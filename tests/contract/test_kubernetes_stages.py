@@ -603,6 +603,21 @@ async def test_a_look_that_fails_lets_nothing_go_on(
         assert len(scene.rulings.asked) == 1
 
 
+@pytest.mark.parametrize("ruling", [GO_ON, STOP], ids=["goes on", "is stopped"])
+async def test_a_webhook_that_changes_the_template_is_nobodys_meddling(
+    scene: Scene, ruling: StageRuling
+) -> None:
+    def inject(raw: Any) -> None:
+        raw["spec"]["template"]["metadata"].setdefault("annotations", {})["mesh"] = "injected"
+
+    scene.rulings.ruling = ruling
+    scene.cluster.mutate = inject
+    outcome = await scene.run((await scene.ready()).intent)
+    assert outcome.reason == ("rolled_back" if ruling.go_on else "stage_stopped"), outcome
+    assert len(scene.rulings.asked) == 1
+    assert not scene.held
+
+
 async def test_what_can_be_seen_no_more_is_taken_back(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
