@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -67,12 +67,17 @@ class PassedOver:
 
 
 def read_events(
-    text: str, zone: ZoneInfo, start: datetime, end: datetime
+    text: str,
+    zone: ZoneInfo,
+    start: datetime,
+    end: datetime,
+    takes_over: Callable[[Any], bool] = lambda _: True,
 ) -> tuple[list[CalendarEvent], list[PassedOver]]:
     """Every occurrence that touches [start, end), in order; and what is cancelled of them, or has
     no length.
 
-    All-day events and floating times are those of `zone`. Raises ValueError, in a sentence, if
+    All-day events and floating times are those of `zone`. `takes_over`: whether an event, as
+    icalendar's component, may be what another hands over to. Raises ValueError, in a sentence, if
     the text is too large or no calendar, or an event in it cannot be read.
     """
     if len(text) > _LARGEST:
@@ -90,7 +95,7 @@ def read_events(
         what = str(error) or type(error).__name__
         raise ValueError(f"the calendar cannot be read: {printable(what)[:300]}") from None
     timed = sorted(taken, key=lambda each: (each[0].start, each[0].exact))
-    begins = {event.start for event, why in timed if not why}
+    begins = {e.start for e, why in timed if not why and takes_over(e.component)}
     found, passed = [], []
     for event, why in timed:
         over = event.end(begins)

@@ -27,7 +27,7 @@ from daemon.core.people.schedules import Shift
 
 _MAIL = re.compile(r"[^\s<>()\[\],;:\"']+@[^\s<>()\[\],;:\"']+")
 _THINGS = {"ROOM", "RESOURCE"}
-_PRIORITY = re.compile(r"\s*\[L(\d{1,2})\]\s*", re.IGNORECASE)
+_PRIORITY = re.compile(r"\A\s*\[L(\d{1,2})\]\s*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +100,14 @@ def read_calendar(
     people = _People(names)
     stints: list[_Stint] = []
     unknown: dict[str, None] = {}
-    events, passed = read_events(text, zone, start, end)
+
+    def is_shift(event: Any) -> bool:
+        return bool(_who(event, people)[0])
+
+    events, passed = read_events(text, zone, start, end, is_shift)
     for event in events:
-        summary = str(event.component.get("SUMMARY", ""))
-        level = _PRIORITY.match(summary)
-        found, strangers = _who(event.component, summary[level.end() if level else 0 :], people)
+        found, strangers = _who(event.component, people)
+        level = _PRIORITY.match(str(event.component.get("SUMMARY", "")))
         priority = int(level[1]) if level else 0
         stints += [_Stint(event.start, event.end, person, priority) for person in found]
         unknown.update(dict.fromkeys(strangers))
@@ -122,8 +125,9 @@ def busy(
     return [(event.start, event.end) for event in read_events(text, zone, start, end)[0]]
 
 
-def _who(event: Any, summary: str, people: _People) -> tuple[set[str], list[str]]:
+def _who(event: Any, people: _People) -> tuple[set[str], list[str]]:
     """The people of an event, and what in it matches nobody. Those who declined are not in."""
+    summary = _PRIORITY.sub("", str(event.get("SUMMARY", "")), count=1)
     declined: set[str] = set()
     invited: set[str] = set()
     strangers: list[str] = []

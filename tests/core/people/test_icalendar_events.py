@@ -172,6 +172,24 @@ class TestDurations:
         )
         assert listed(found) == [("24 18:00", ends, ("ada",))]
 
+    @pytest.mark.parametrize(
+        ("night", "stranger", "until"),
+        [("20261024", "20261025T070000", 8), ("20260328", "20260329T080000", 9)],
+    )
+    def test_nobody_hands_over_to_an_event_that_is_no_shift(
+        self, night: str, stranger: str, until: int
+    ) -> None:
+        zone = ";TZID=Europe/Berlin"
+        text = calendar(
+            f"DTSTART{zone}:{night}T200000\nDURATION:PT12H\nSUMMARY:Ada",
+            f"DTSTART{zone}:{stranger}\nDURATION:PT1H\nSUMMARY:maintenance",
+            f"DTSTART{zone}:{stranger[:8]}T{until:02}0000\nDURATION:PT9H\nSUMMARY:Bo",
+        )
+        begin = datetime.fromisoformat(night).replace(tzinfo=BERLIN)
+        found = read_calendar(text, BERLIN, NAMES, begin, begin + timedelta(days=2)).shifts
+        assert found[0].end == found[1].start
+        assert found[0].end.astimezone(BERLIN).hour == until
+
     def test_a_folded_duration_is_one_too(self) -> None:
         found = read(
             f"DTSTART{IN_BERLIN}:20261024T200000\nDURATION:PT\n 12H\nSUMMARY:Ada",
