@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 
 import aiohttp
 import pytest
-from aiohttp.test_utils import unused_port
 
 from daemon.adapters.alertmanager import Alertmanager, Alertmanagers, ClusterSilencer
 from daemon.app.builders import named
@@ -17,6 +16,7 @@ from daemon.core.reconciliation.listing import Silence
 from daemon.core.rules.matchers import Matcher
 from daemon.core.values.outcome import Permanent, Temporary
 from tests.doubles.alertmanager import FakeAlertmanager, firing
+from tests.doubles.serving import nobody_there
 
 TIMED = """
 route:
@@ -118,12 +118,13 @@ async def test_what_was_cut_short_is_completed_by_the_first_peer_that_answers(
     http: aiohttp.ClientSession, asked: Alertmanager, double: FakeAlertmanager
 ) -> None:
     double.groups = [("stopgap", {}, [firing({"service": "shop"})])]
-    away = Alertmanager(http, f"http://127.0.0.1:{unused_port()}", 2)
-    for peers in ([away, asked], [asked, away]):
-        (found,) = await Alertmanagers(peers).alerts({}, "stopgap")
-        assert found.identity == "fp-shop"
-    with pytest.raises(Temporary):
-        await Alertmanagers([away, away]).alerts({}, "stopgap")
+    with nobody_there() as address:
+        away = Alertmanager(http, f"http://{address}", 2)
+        for peers in ([away, asked], [asked, away]):
+            (found,) = await Alertmanagers(peers).alerts({}, "stopgap")
+            assert found.identity == "fp-shop"
+        with pytest.raises(Temporary):
+            await Alertmanagers([away, away]).alerts({}, "stopgap")
 
 
 def test_each_peer_has_a_name_on_the_system_page(http: aiohttp.ClientSession) -> None:
@@ -176,9 +177,12 @@ async def test_a_silence_that_somebody_else_made_is_none_of_ours(
 async def test_of_a_cluster_the_first_that_answers_takes_the_silence(
     http: aiohttp.ClientSession, double: FakeAlertmanager
 ) -> None:
-    away = Alertmanager(http, f"http://127.0.0.1:{unused_port()}", 1)
-    silencer = ClusterSilencer([away, Alertmanager(http, double.url, 2)])
-    silence, _ = await silencer.put(Silencing(MATCHERS, datetime.now(UTC), "Stopgap x: y"), None)
-    assert list(double.silences) == [silence]
-    with pytest.raises(Temporary, match="cannot be reached"):
-        await ClusterSilencer([away]).standing("Stopgap x:")
+    with nobody_there() as address:
+        away = Alertmanager(http, f"http://{address}", 1)
+        silencer = ClusterSilencer([away, Alertmanager(http, double.url, 2)])
+        silence, _ = await silencer.put(
+            Silencing(MATCHERS, datetime.now(UTC), "Stopgap x: y"), None
+        )
+        assert list(double.silences) == [silence]
+        with pytest.raises(Temporary, match="cannot be reached"):
+            await ClusterSilencer([away]).standing("Stopgap x:")

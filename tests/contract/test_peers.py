@@ -9,12 +9,13 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer, unused_port
+from aiohttp.test_utils import TestServer
 
 from daemon.adapters.alertmanager import Alertmanager
 from daemon.adapters.prometheus import Prometheus
 from daemon.core.ports.metrics import Peer
 from daemon.core.values.outcome import Permanent, Temporary
+from tests.doubles.serving import nobody_there
 
 GOOD = {
     "prometheus": {"status": "success", "data": {"version": "3.5.0"}},
@@ -78,8 +79,8 @@ async def test_a_page_is_not_taken_for_it(name: str) -> None:
 
 @BOTH
 async def test_nobody_there_is_temporary_and_names_no_password(name: str) -> None:
-    async with peer(name, f"http://user:hunter2@127.0.0.1:{unused_port()}") as asked:
-        with pytest.raises(Temporary, match="cannot be reached") as caught:
+    with nobody_there() as address, pytest.raises(Temporary, match="cannot be reached") as caught:
+        async with peer(name, f"http://user:hunter2@{address}") as asked:
             await asked.version()
     assert "hunter2" not in str(caught.value)
 

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Self
 
 from aiohttp import web
 
 _TURNS = 5
 _PATIENCE = 500
+
+
+@contextmanager
+def nobody_there() -> Iterator[str]:
+    """An address of loopback that refuses connections, and that nobody else can take meanwhile."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield "{}:{}".format(*held.getsockname())
 
 
 async def let_go() -> None:
