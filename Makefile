@@ -15,7 +15,7 @@ test: ## Everything that CI runs.
 	@deploy/setup.sh servers victoria_metrics browser
 	@$(MAKE) --no-print-directory check
 	@$(BIN)/python -m pytest -m "not bench and not acceptance" -n 2 --dist worksteal
-	@$(BIN)/python -m pytest -m acceptance -n 2 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -m acceptance -n 3 --dist loadfile --no-loadscope-reorder
 
 test-servers: ## The acceptance tests on the Prometheus and Alertmanager of Debian 12, 13 and testing,
       ## whose packages are fetched into .servers once. TESTS=files, SUITES="trixie testing".

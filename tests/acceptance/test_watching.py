@@ -7,11 +7,12 @@ import sqlite3
 import time
 from collections.abc import Mapping
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from daemon.adapters.store import Store, open_store
+from daemon.core.ports.metrics import MetricsServers, NamedMetrics
 from daemon.core.rules.rule import Rule, load
 from daemon.repository import IncidentRepository
 from daemon.watching.changes import Watcher
@@ -25,10 +26,13 @@ from tests.core.build import make_incident
 from tests.fakes import Service
 
 
+SERVERS = MetricsServers(NamedMetrics(Service(), timedelta(minutes=2)))
+
+
 def nowhere(store: Store, rule: Rule) -> LabelValues:
     """The values of a rule's labels that no folder tells."""
     return LabelValues(
-        store.notes, lambda: [rule], Service(), lambda _, __: (), lambda: datetime.now(UTC)
+        store.notes, lambda: [rule], SERVERS, lambda _, __: (), lambda: datetime.now(UTC)
     )
 
 
@@ -40,7 +44,7 @@ async def test_two_looks_that_meet_both_return_the_change(tmp_path: Path) -> Non
     async with open_store(tmp_path / "stopgap.db") as store:
         repository = IncidentRepository(store.journal, lambda: datetime.now(UTC))
         watch = ReleaseWatch(ReleaseWatch.Params(directory="shop"), Workshop(tmp_path))
-        watcher = Watcher(repository, lambda: [rule], lambda _, __: watch, nowhere(store, rule))
+        watcher = Watcher(repository, lambda: [rule], lambda *_: watch, nowhere(store, rule))
         incident = make_incident()
         looks = await asyncio.gather(*(watcher.of(rule, incident) for _ in range(8)))
         assert [[change.item for change in look] for look in looks] == 8 * [["v2"]]
@@ -70,12 +74,12 @@ async def test_a_first_incident_knows_what_was_live_before_the_deployment(tmp_pa
         values = LabelValues(
             store.notes,
             lambda: [rule],
-            Service(),
+            SERVERS,
             lambda _, params: ReleaseWatch.existing(params, tmp_path) if listed else (),
             lambda: datetime.now(UTC),
         )
 
-        def make(_: str, params: Mapping[str, Any]) -> ReleaseWatch:
+        def make(_: Rule, __: str, params: Mapping[str, Any]) -> ReleaseWatch:
             return ReleaseWatch(ReleaseWatch.Params(**params), workshop)
 
         return Watcher(repository, lambda: [rule], make, values), values
