@@ -25,7 +25,6 @@ from tests.acceptance.waiting import until
 from tests.core.build import make_incident
 from tests.fakes import Service
 
-
 SERVERS = MetricsServers(NamedMetrics(Service(), timedelta(minutes=2)))
 
 
