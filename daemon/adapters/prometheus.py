@@ -26,7 +26,7 @@ from urllib3.util.retry import Retry
 from daemon.adapters.http_access import HttpAccess
 from daemon.adapters.prometheus_answers import read_series
 from daemon.adapters.prometheus_errors import query_refusal
-from daemon.adapters.prometheus_flavour import BUILD, RawReply, ServerIdentity
+from daemon.adapters.prometheus_flavour import BUILD_INFORMATION, RawReply, ServerIdentity
 from daemon.adapters.prometheus_session import QueryMethod, QuerySession, Reread
 from daemon.adapters.tls import distrust, distrust_mend
 from daemon.core.measurement.flavours import (
@@ -118,7 +118,7 @@ class Prometheus:
     async def version(self) -> str:
         """Which version it runs; empty if it is something else that answers PromQL only."""
         async with asyncio.timeout(self._timeout):
-            answer = await self._ask(BUILD, {})
+            answer = await self._ask(BUILD_INFORMATION, {})
         if answer.status == 404:
             return ""
         if answer.status != 200:

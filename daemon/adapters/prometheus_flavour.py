@@ -24,7 +24,7 @@ from daemon.core.measurement.flavours import (
     version_by_build,
 )
 
-BUILD = "/api/v1/status/buildinfo"
+BUILD_INFORMATION = "/api/v1/status/buildinfo"
 _STORES = "/api/v1/stores"
 _QUERY, _RANGE = "/api/v1/query", "/api/v1/query_range"
 _MOST_BEHIND = timedelta(minutes=2)
@@ -81,7 +81,7 @@ class ServerIdentity:
         return self._doubted or unsure
 
     async def _found(self, before: MetricsServer | None) -> MetricsServer:
-        build = await self._ask(BUILD, {})
+        build = await self._ask(BUILD_INFORMATION, {})
         if before is not None and self._again_at is None and _alike(build, self._seen):
             return await self._measured(before)
         self._seen, self._again_at = build, None

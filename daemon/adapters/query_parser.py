@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import requests
 
+from daemon.adapters.prometheus_flavour import BUILD_INFORMATION
 from daemon.adapters.tls import distrust
 from daemon.core.rules.promql_dialect.judging import QueryJudgement, judge_query
 from daemon.core.rules.promql_dialect.servers import (
@@ -30,7 +31,6 @@ Send = Callable[[Literal["GET", "POST"], str, Mapping[str, str]], requests.Respo
 
 _PARSERS = ("/api/v1/parse_query", "/api/v1/format_query")
 _RUN = "/api/v1/query"
-_BUILD = "/api/v1/status/buildinfo"
 _FLAGS = "/api/v1/status/flags"
 _LONG_AGO = {"time": "1", "limit": "1"}
 _BUSY = re.compile(
@@ -62,7 +62,7 @@ class QueryParser:
         if status != 200:
             said = f"{status} {refusal}".strip()
             raise Permanent(f"{self._where} answers no query: {said}{_mend(status)}")
-        build = self._data(_BUILD)
+        build = self._data(BUILD_INFORMATION)
         for path in _PARSERS:
             if self._parses(path):
                 self._parser = path

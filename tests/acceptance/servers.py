@@ -81,24 +81,15 @@ def alertmanager(folder: Path, config: str) -> Iterator[str]:
 @contextmanager
 def victoria_metrics(folder: Path, config: str) -> Iterator[str]:
     """A real VictoriaMetrics that scrapes as that configuration of Prometheus says; its address."""
-    (port,) = processes.free_ports(1)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "prometheus.yml").write_text(config.replace("SELF", f"127.0.0.1:{port}"))
-    running = processes.Processes(folder)
     argv = [
         processes.program("VICTORIA_METRICS_BIN", "victoria-metrics"),
         "-promscrape.config=prometheus.yml",
         "-storageDataPath=data",
         "-memory.allowedBytes=100MB",
-        f"-httpListenAddr=127.0.0.1:{port}",
+        "-httpListenAddr=SELF",
     ]
-    url = f"http://127.0.0.1:{port}"
-    try:
-        running.start("victoria-metrics", argv, {})
-        wait_until("VictoriaMetrics to be ready", lambda: _answers(f"{url}/-/ready", running), 20)
-        yield url
-    finally:
-        running.stop()
+    with _scraping(folder, config, "victoria-metrics", argv) as address:
+        yield f"http://{address}"
 
 
 @contextmanager
@@ -106,26 +97,38 @@ def prometheus(folder: Path, config: str, *flags: str, web: str = "") -> Iterato
     """A real Prometheus with that configuration, started with those flags; its address. `web`: its
     `--web.config.file`, with TLS and perhaps with passwords, so that whoever wants it ready has to
     ask for that."""
-    (port,) = processes.free_ports(1)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "prometheus.yml").write_text(config.replace("SELF", f"127.0.0.1:{port}"))
-    running = processes.Processes(folder)
     argv = [
         processes.program("PROMETHEUS_BIN", "prometheus"),
         "--config.file=prometheus.yml",
         "--storage.tsdb.path=data",
-        f"--web.listen-address=127.0.0.1:{port}",
+        "--web.listen-address=SELF",
         *flags,
     ]
-    url = f"{'https' if web else 'http'}://127.0.0.1:{port}"
     if web:
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / "web.yml").write_text(web)
         argv.append("--web.config.file=web.yml")
+    with _scraping(folder, config, "prometheus", argv, asked=not web) as address:
+        yield f"{'https' if web else 'http'}://{address}"
+
+
+@contextmanager
+def _scraping(
+    folder: Path, config: str, name: str, argv: list[str], *, asked: bool = True
+) -> Iterator[str]:
+    """A server that scrapes as `config` says, with its own address for SELF there and in `argv`;
+    `asked`: whether it is waited for."""
+    (port,) = processes.free_ports(1)
+    address = f"127.0.0.1:{port}"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "prometheus.yml").write_text(config.replace("SELF", address))
+    running = processes.Processes(folder)
     try:
-        running.start("prometheus", argv, {})
-        if not web:
-            wait_until("Prometheus to be ready", lambda: _answers(f"{url}/-/ready", running), 20)
-        yield url
+        running.start(name, [part.replace("SELF", address) for part in argv], {})
+        if asked:
+            ready = f"http://{address}/-/ready"
+            wait_until(f"{name} to be ready", lambda: _answers(ready, running), 20)
+        yield address
     finally:
         running.stop()
 

@@ -10,7 +10,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from daemon import app
+from daemon.adapters.http_access import HttpAccess
 from daemon.adapters.prometheus import Prometheus
+from daemon.adapters.prometheus_flavour import BUILD_INFORMATION
 from daemon.cli.doctor.context import Installation, parted
 from daemon.cli.http import fetch
 from daemon.config.sections import prometheus_setting
@@ -40,8 +42,6 @@ from daemon.onboarding.server_findings import (
     judge_server,
 )
 
-BUILD_INFORMATION = "/api/v1/status/buildinfo"
-
 
 async def check_prometheus(installation: Installation) -> AsyncIterator[Finding]:
     """Whether each server answers, agrees on the time, and scrapes."""
@@ -67,9 +67,7 @@ async def _checked(installation: Installation, name: str) -> list[Finding]:
 
 async def _check_server(installation: Installation, name: str) -> AsyncIterator[Finding]:
     chosen, setting = installation.settings.prometheus.every[name], prometheus_setting(name)
-    access = app.access_for(
-        setting, chosen.url, chosen, installation.secret, installation.settings.base
-    )
+    access = _access(installation, name)
     before = app.now()
     try:
         seconds = chosen.timeout.total_seconds()
@@ -254,16 +252,15 @@ async def _rule_groups(installation: Installation, name: str) -> int:
 
 async def _fetched(installation: Installation, name: str, path: str) -> Any:
     """What that server answers, as JSON. Raises Temporary or Permanent."""
-    chosen = installation.settings.prometheus.every[name]
-    access = app.access_for(
-        prometheus_setting(name),
-        chosen.url,
-        chosen,
-        installation.secret,
-        installation.settings.base,
-    )
-    seconds = chosen.timeout.total_seconds()
-    return (await fetch(installation.session, access, path, seconds)).data
+    seconds = installation.settings.prometheus.every[name].timeout.total_seconds()
+    return (await fetch(installation.session, _access(installation, name), path, seconds)).data
+
+
+def _access(installation: Installation, name: str) -> HttpAccess:
+    """How that server is reached. Raises Permanent."""
+    chosen, base = installation.settings.prometheus.every[name], installation.settings.base
+    setting = prometheus_setting(name)
+    return app.access_for(setting, chosen.url, chosen, installation.secret, base)
 
 
 def _age(newest: datetime | None) -> timedelta | None:

@@ -45,8 +45,6 @@ Phase = Literal[
     "closed",
 ]
 StepStatus = Literal["waiting", "vetoed", "skipped", "running", "finished"]
-UNTRIED: frozenset[StepStatus] = frozenset({"waiting", "skipped"})
-"""What people may still decide about."""
 
 RECENT_READINGS = 50
 """How many of the newest measurements are kept for judging a streak."""

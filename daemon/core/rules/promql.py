@@ -20,7 +20,13 @@ import promql_parser as p
 from daemon.core.rules.label_names import is_legacy
 from daemon.core.rules.promql_dialect.nodes import every as every
 from daemon.core.rules.promql_dialect.reading import read_promql
-from daemon.core.rules.query_templates import matcher_text, metric_name, names_in
+from daemon.core.rules.query_templates import (
+    ABSENCE,
+    matcher_operator,
+    matcher_text,
+    metric_name,
+    names_in,
+)
 
 Narrow = Mapping[str, str]
 """Labels, and the value that each is held to; `$service` is the incident's own."""
@@ -31,11 +37,10 @@ RecordedTrees = Mapping[str, Any]
 COMPARISONS = frozenset({">", "<", ">=", "<=", "==", "!="})
 SETS = frozenset({"and", "or", "unless"})
 _KEEPS_ALL = frozenset({"topk", "bottomk", "limitk", "limit_ratio"})
-_NO_LABELS = frozenset({"absent", "absent_over_time", "vector", "scalar", "time"})
+_NO_LABELS = ABSENCE | {"vector", "scalar", "time"}
 _VECTOR_LAST = frozenset({"histogram_quantile", "histogram_fraction", "quantile_over_time"})
 _REGEX_SPECIAL = re.compile(r"([\\.+*?()|\[\]{}^$])")
 _EPOCH = "@ 0.000"
-_OPERATORS = {"Equal": "=", "NotEqual": "!=", "Re": "=~", "NotRe": "!~"}
 
 
 def parsed(query: str) -> Any:
@@ -102,7 +107,7 @@ _ARITHMETIC: Mapping[str, Any] = {
 
 def equalities(selector: Any) -> dict[str, str]:
     """The labels that a selector holds to one value."""
-    return {m.name: m.value for m in selector.matchers.matchers if _op(m) == "="}
+    return {m.name: m.value for m in selector.matchers.matchers if matcher_operator(m) == "="}
 
 
 def unusual_names(node: Any) -> tuple[str, ...]:
@@ -299,16 +304,12 @@ def _selector(node: Any, narrow: Narrow) -> str:
 
 
 def _matcher(matcher: Any) -> str:
-    op, value = _op(matcher), str(matcher.value)
+    op, value = matcher_operator(matcher), str(matcher.value)
     if op in {"=", "!="} and names_in(value):
         # In a template `$name` would be a label; in a class of a regular expression it is not.
         op = "=~" if op == "=" else "!~"
         value = _REGEX_SPECIAL.sub(r"\\\1", value).replace("\\$", "[$]")
     return matcher_text(matcher.name, op, value)
-
-
-def _op(matcher: Any) -> str:
-    return _OPERATORS[str(matcher.op).rpartition(".")[2]]
 
 
 def _offset(offset: timedelta | None) -> str:

@@ -27,6 +27,7 @@ from daemon.core.rules.promql import (
     operator,
     without_parens,
 )
+from daemon.core.rules.query_templates import ABSENCE
 from daemon.core.rules.threshold_spec import BOUNDS
 from daemon.onboarding.recording_rules import RecordingRules
 from daemon.onboarding.shapes.condition import (
@@ -67,7 +68,6 @@ _SAME_SERIES = frozenset(
 )
 """Functions that have a series for each of their argument's."""
 _EXTREME = {"max": ">", "min": "<"}
-_ABSENCE = frozenset({"absent", "absent_over_time"})
 _RELABELLED = frozenset({"label_replace", "label_join"})
 _MAY_NEVER_HAVE_BEEN = frozenset(
     {
@@ -211,7 +211,7 @@ class ConditionReader:
             texts = [promql.written(argument) for argument in node.args[1:]]
             layer = Relabel(name, ", ".join(texts), str(node.args[1].val))
             return self.fires(node.args[0], narrow, (*layers, layer))
-        if name in _ABSENCE and not layers:
+        if name in ABSENCE and not layers:
             return Leaf(f"max({promql.spelled(node)})", (("at_least", 1.0),), True, states=True)
         return self.present(node, narrow, layers)
 
