@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, select
 
 from daemon.adapters.store.database import Database
+from daemon.adapters.store.news import count_up
 from daemon.adapters.store.schema import meta
 from daemon.adapters.store.sqlite import insert
+from daemon.core.ports.news import note_topic
 
 
 class SqlNotes:
@@ -35,7 +37,12 @@ class SqlNotes:
         put = put.on_conflict_do_update(
             index_elements=[meta.c.name], set_={"value": put.excluded.value}
         )
-        await self._database.write(lambda connection: connection.execute(put))
+
+        def work(connection: Connection) -> None:
+            connection.execute(put)
+            count_up(connection, note_topic(name))
+
+        await self._database.write(work)
 
 
 def _row(name: str) -> str:

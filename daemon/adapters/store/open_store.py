@@ -16,11 +16,13 @@ from daemon.adapters.store.condition import Condition
 from daemon.adapters.store.credentials import SqlCredentials
 from daemon.adapters.store.database import CommitListener, Database, to_its_end
 from daemon.adapters.store.debts import DebtsFile
+from daemon.adapters.store.duties import SqlDuties
 from daemon.adapters.store.files import begin_anew, companion, mark_made, must_not_be_missing
 from daemon.adapters.store.inbox import MAX_PENDING, REMEMBER, SqlInbox
 from daemon.adapters.store.journal import SqlJournal
 from daemon.adapters.store.ledger import Ledger
 from daemon.adapters.store.migrations import upgrade
+from daemon.adapters.store.news import SqlNews
 from daemon.adapters.store.notes import SqlNotes
 from daemon.adapters.store.oncall_changes import SqlOncallChanges
 from daemon.adapters.store.process_lock import held, held_itself
@@ -52,6 +54,9 @@ class Store:
     """Hear of every transaction."""
     condition: Condition
     """What is wrong with it."""
+    news: SqlNews
+    """What others have changed in it."""
+    duties: SqlDuties
     debts: DebtsFile | None
     """Keeps what the journal could not take; None in a store that is only read."""
 
@@ -116,6 +121,8 @@ async def open_store(
             keys=keys,
             listeners=database.listeners,
             condition=condition,
+            news=SqlNews(database),
+            duties=SqlDuties(database),
             debts=None if readonly else DebtsFile(companion(path, ".owed")),
         )
 

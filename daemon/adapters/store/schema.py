@@ -30,7 +30,7 @@ from daemon.core.values.drill_key import id_prefix, key_prefix
 
 _ROUTES: TypeAdapter[Routes] = TypeAdapter(Routes)
 
-SCHEMA = 9
+SCHEMA = 10
 """Counts the revisions of these tables; `upgrading` brings an earlier one up to it."""
 
 
@@ -150,6 +150,8 @@ heads = Table(
     Column("pending", Integer, nullable=False, server_default="0"),
     # Whose alerts come to it besides those of its key (`daemon.core.incident.alert_routes`).
     Column("routes", _Routes, nullable=False, server_default=""),
+    # The highest format of its entries: who knows only earlier ones does not conduct it.
+    Column("format", Integer, nullable=False, server_default="1"),
 )
 head_is_pending = heads.c.pending > 0
 head_is_open = heads.c.closed_at.is_(None)
@@ -356,3 +358,21 @@ tokens = Table(
     Column("revoked_by", Text),
 )
 Index("tokens_by_person", tokens.c.person)
+
+# ── what replicas share ──────────────────────────────────────────────────────────────────────────
+
+news_table = Table(
+    "news",
+    metadata,
+    # Counts what changes and has no row in the ledger: `daemon.adapters.store.news`.
+    Column("topic", Text, primary_key=True),
+    Column("number", Integer, nullable=False),
+)
+
+duties_table = Table(
+    "duties",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("lease_until", _Instant, nullable=False),
+)

@@ -41,6 +41,7 @@ class Head(OnsetFacts):
     `rule` is empty if no rule matched; `service` is what its key speaks of. `outcome`: what came of
     it; None where an earlier stopgap wrote it and that is not known. `pending`: how much is still
     to come of it once it is closed. `routes`: whose alerts come to it besides those of its key.
+    `format`: the highest format of its entries; who knows only earlier ones does not conduct it.
     """
 
     incident: str
@@ -58,6 +59,7 @@ class Head(OnsetFacts):
     outcome: OutcomeFacts | None = None
     pending: int = 0
     routes: Routes = ()
+    format: int = 1
 
 
 class HeadState(OnsetFacts):

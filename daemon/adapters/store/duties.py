@@ -1,0 +1,76 @@
+"""Duties in the store: a row for each, with who has it and until when.
+`daemon.core.ports.duties.Duties`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Connection, delete, or_, select
+
+from daemon.adapters.store.database import Database
+from daemon.adapters.store.schema import duties_table
+from daemon.adapters.store.sqlite import insert
+from daemon.core.ports.duties import DutyHolder
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class SqlDuties:
+    """The duties of one store. `clock` is asked where the database has none of its own: SQLite, of
+    whose file there is one daemon."""
+
+    def __init__(self, database: Database, clock: Callable[[], datetime] = _now) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def take(self, names: Collection[str], owner: str, lease: timedelta) -> frozenset[str]:
+        """Take or renew what is free, has no living holder or is the owner's own already."""
+        if not names:
+            return frozenset()
+
+        def work(connection: Connection) -> frozenset[str]:
+            now = self._time(connection)
+            rows = [
+                {"name": name, "owner": owner, "lease_until": now + lease} for name in sorted(names)
+            ]
+            added = insert(duties_table).values(rows)
+            theirs = duties_table.c.owner == added.excluded.owner
+            taken = added.on_conflict_do_update(
+                index_elements=[duties_table.c.name],
+                set_={
+                    "owner": added.excluded.owner,
+                    "lease_until": added.excluded.lease_until,
+                },
+                where=or_(theirs, duties_table.c.lease_until <= now),
+            ).returning(duties_table.c.name)
+            return frozenset(connection.scalars(taken))
+
+        return await self._database.write(work)
+
+    async def leave(self, owner: str) -> None:
+        """Give up all that is the owner's."""
+        gone = delete(duties_table).where(duties_table.c.owner == owner)
+        await self._database.write(lambda connection: connection.execute(gone))
+
+    async def holders(self) -> list[DutyHolder]:
+        """Who has what, by duty."""
+
+        def work(connection: Connection) -> list[DutyHolder]:
+            now = self._time(connection)
+            query = select(duties_table).where(duties_table.c.lease_until > now)
+            return [
+                DutyHolder(row.name, row.owner, (row.lease_until - now).total_seconds())
+                for row in connection.execute(query.order_by(duties_table.c.name))
+            ]
+
+        return await self._database.read(work)
+
+    def _time(self, connection: Connection) -> datetime:
+        if connection.dialect.name == "sqlite":
+            return self._clock()
+        found = connection.exec_driver_sql("SELECT clock_timestamp()").scalar_one()
+        assert isinstance(found, datetime)  # noqa: S101 - psycopg reads timestamptz as such
+        return found.astimezone(UTC)

@@ -1,0 +1,154 @@
+"""Does what only one replica at a time may do, where this one has the duty.
+
+A lease is held in the store, and ours ends here before it ends there: it counts from before we
+asked, by a clock that nobody sets. So nobody does what another one may have taken over. Where the
+store belongs to one daemon alone, all duties are its own, and nothing is asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from datetime import timedelta
+from typing import Any, get_args
+
+import structlog
+
+from daemon.core.ports.duties import Duties, Duty
+from daemon.core.values.outcome import Permanent, Temporary
+from daemon.instrumentation import QUIET, Observer
+
+_log = structlog.get_logger()
+
+ALL_DUTIES: tuple[Duty, ...] = get_args(Duty)
+DUTY_LEASE = timedelta(seconds=15)
+"""So long after its end a replica's duties are another's."""
+_MARGIN = 0.1
+"""This part of the lease is left between our end of it and the store's: clocks go at slightly
+different speeds, and what is under way needs a moment to stop."""
+
+
+class DutyKeeper:
+    """The duties of one replica. `run` takes them and renews them."""
+
+    def __init__(
+        self,
+        store: Duties | None = None,
+        owner: str = "",
+        lease: timedelta = DUTY_LEASE,
+        observer: Observer = QUIET,
+    ) -> None:
+        self._store = store
+        self._owner = owner
+        self._lease = lease
+        self._observer = observer
+        self._until: dict[str, float] = {}
+        self._changed = asyncio.Event()
+        self._taking: asyncio.Task[None] | None = None
+
+    def mine(self, duty: Duty) -> bool:
+        """Whether it may be done here at this moment."""
+        if self._store is None:
+            return True
+        return asyncio.get_running_loop().time() < self._until.get(duty, 0.0)
+
+    async def holder(self, duty: Duty) -> str:
+        """Who has it; empty if nobody has. Raises Temporary, Permanent."""
+        if self._store is None:
+            return self._owner
+        holders = await self._store.holders()
+        return next((one.owner for one in holders if one.duty == duty), "")
+
+    async def run(self) -> None:
+        """Take and renew, until cancelled; then others may have them at once."""
+        if self._store is None:
+            return
+        try:
+            while True:
+                await self._take_safely(self._store)
+                await asyncio.sleep(self._lease.total_seconds() / 3)
+        finally:
+            self._until.clear()
+            self._tell()
+            await self._leave(self._store)
+
+    async def take(self) -> None:
+        """Take what is free and renew what is ours. Raises Temporary, Permanent."""
+        if self._store is not None:
+            await self._take(self._store)
+
+    async def hold(self, duty: Duty, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Do the work while the duty is ours, from its beginning each time; until cancelled. The
+        work goes on for ever; if it ends, the duty is done."""
+        if self._store is None:
+            await work()
+            return
+        while True:
+            await self._wait_for(duty)
+            if await self._work(duty, work):
+                return
+
+    async def _work(self, duty: Duty, work: Callable[[], Coroutine[Any, Any, None]]) -> bool:
+        """Whether it came to its end while the duty was ours."""
+        _log.info("this replica has the duty now", duty=duty)
+        task = asyncio.create_task(work(), name=f"duty-{duty}")
+        try:
+            while self.mine(duty):
+                await self._change(task, self._until[duty])
+                if task.done():
+                    await task
+                    return True
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+        _log.warning("this replica has lost the duty", duty=duty)
+        return False
+
+    async def _change(self, task: asyncio.Task[None], until: float) -> None:
+        """Wait for its end, for the end of the lease, or for a renewal."""
+        changed = asyncio.create_task(self._changed.wait())
+        left = max(until - asyncio.get_running_loop().time(), 0.0)
+        try:
+            await asyncio.wait([task, changed], timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            changed.cancel()
+
+    async def _wait_for(self, duty: Duty) -> None:
+        while not self.mine(duty):
+            await self._changed.wait()
+
+    async def _take_safely(self, store: Duties) -> None:
+        """What cannot be renewed ends by itself."""
+        # Not awaited for longer than it can be of use: a store that hangs must not hold us up.
+        if self._taking is None:
+            self._taking = asyncio.create_task(self._take(store), name="duties-take")
+        taking = self._taking
+        try:
+            await asyncio.wait([taking], timeout=self._lease.total_seconds())
+            if not taking.done():
+                _log.warning("duties cannot be renewed", why="the store does not answer")
+                return
+            self._taking = None
+            taking.result()
+        except (Temporary, Permanent) as error:
+            _log.warning("duties cannot be renewed", why=str(error))
+        except Exception:
+            _log.exception("renewing duties crashed; trying again")
+            self._observer.crashed("duties")
+
+    async def _take(self, store: Duties) -> None:
+        began = asyncio.get_running_loop().time()
+        theirs = await store.take(ALL_DUTIES, self._owner, self._lease)
+        until = began + self._lease.total_seconds() * (1 - _MARGIN)
+        self._until = dict.fromkeys(theirs, until)
+        self._tell()
+
+    async def _leave(self, store: Duties) -> None:
+        try:
+            await store.leave(self._owner)
+        except (Temporary, Permanent) as error:
+            _log.warning("duties were not given up; their leases end", why=str(error))
+
+    def _tell(self) -> None:
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
