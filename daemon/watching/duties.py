@@ -1,8 +1,8 @@
 """Does what only one replica at a time may do, where this one has the duty.
 
-A lease is held in the store, and ours ends here before it ends there: it counts from before we
-asked, by a clock that nobody sets. So nobody does what another one may have taken over. Where the
-store belongs to one daemon alone, all duties are its own, and nothing is asked.
+A lease is held in the store, and ours ends here before it ends there (`daemon.core.values.lease`).
+So nobody does what another one may have taken over. Where the store belongs to one daemon alone,
+all duties are its own, and nothing is asked.
 """
 
 from __future__ import annotations
@@ -15,17 +15,15 @@ from typing import Any, get_args
 import structlog
 
 from daemon.core.ports.duties import Duties, Duty
+from daemon.core.values.lease import DEFAULT_LEASE, ClockReading, HeldLease, renew_every
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.instrumentation import QUIET, Observer
 
 _log = structlog.get_logger()
 
+_LOOK_SECONDS = 0.5
+"""How often it is looked whether the lease still lasts."""
 ALL_DUTIES: tuple[Duty, ...] = get_args(Duty)
-DUTY_LEASE = timedelta(seconds=15)
-"""So long after its end a replica's duties are another's."""
-_MARGIN = 0.1
-"""This part of the lease is left between our end of it and the store's: clocks go at slightly
-different speeds, and what is under way needs a moment to stop."""
 
 
 class DutyKeeper:
@@ -33,16 +31,19 @@ class DutyKeeper:
 
     def __init__(
         self,
+        clock: Callable[[], ClockReading],
         store: Duties | None = None,
         owner: str = "",
-        lease: timedelta = DUTY_LEASE,
+        lease: timedelta = DEFAULT_LEASE,
         observer: Observer = QUIET,
     ) -> None:
         self._store = store
         self._owner = owner
         self._lease = lease
         self._observer = observer
-        self._until: dict[str, float] = {}
+        self._clock = clock
+        self._held: HeldLease | None = None
+        self._mine: frozenset[str] = frozenset()
         self._changed = asyncio.Event()
         self._taking: asyncio.Task[None] | None = None
 
@@ -50,7 +51,8 @@ class DutyKeeper:
         """Whether it may be done here at this moment."""
         if self._store is None:
             return True
-        return asyncio.get_running_loop().time() < self._until.get(duty, 0.0)
+        held = self._held
+        return duty in self._mine and held is not None and held.holds(self._clock())
 
     async def holder(self, duty: Duty) -> str:
         """Who has it; empty if nobody has. Raises Temporary, Permanent."""
@@ -66,9 +68,9 @@ class DutyKeeper:
         try:
             while True:
                 await self._take_safely(self._store)
-                await asyncio.sleep(self._lease.total_seconds() / 3)
+                await asyncio.sleep(renew_every(self._lease).total_seconds())
         finally:
-            self._until.clear()
+            self._held = None
             self._tell()
             await self._leave(self._store)
 
@@ -94,7 +96,7 @@ class DutyKeeper:
         task = asyncio.create_task(work(), name=f"duty-{duty}")
         try:
             while self.mine(duty):
-                await self._change(task, self._until[duty])
+                await self._change(task)
                 if task.done():
                     await task
                     return True
@@ -104,12 +106,13 @@ class DutyKeeper:
         _log.warning("this replica has lost the duty", duty=duty)
         return False
 
-    async def _change(self, task: asyncio.Task[None], until: float) -> None:
-        """Wait for its end, for the end of the lease, or for a renewal."""
+    async def _change(self, task: asyncio.Task[None]) -> None:
+        """Wait for its end, for a renewal, or until the lease may be over."""
         changed = asyncio.create_task(self._changed.wait())
-        left = max(until - asyncio.get_running_loop().time(), 0.0)
         try:
-            await asyncio.wait([task, changed], timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(
+                [task, changed], timeout=_LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED
+            )
         finally:
             changed.cancel()
 
@@ -137,10 +140,9 @@ class DutyKeeper:
             self._observer.crashed("duties")
 
     async def _take(self, store: Duties) -> None:
-        began = asyncio.get_running_loop().time()
-        theirs = await store.take(ALL_DUTIES, self._owner, self._lease)
-        until = began + self._lease.total_seconds() * (1 - _MARGIN)
-        self._until = dict.fromkeys(theirs, until)
+        asked = self._clock()
+        self._mine = await store.take(ALL_DUTIES, self._owner, self._lease)
+        self._held = HeldLease(asked, self._lease)
         self._tell()
 
     async def _leave(self, store: Duties) -> None:

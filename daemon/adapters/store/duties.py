@@ -4,25 +4,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, delete, or_, select
 
 from daemon.adapters.store.database import Database
+from daemon.adapters.store.replicas import database_now, utc_now
 from daemon.adapters.store.schema import duties_table
 from daemon.adapters.store.sqlite import insert
 from daemon.core.ports.duties import DutyHolder
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 class SqlDuties:
     """The duties of one store. `clock` is asked where the database has none of its own: SQLite, of
     whose file there is one daemon."""
 
-    def __init__(self, database: Database, clock: Callable[[], datetime] = _now) -> None:
+    def __init__(self, database: Database, clock: Callable[[], datetime] = utc_now) -> None:
         self._database = database
         self._clock = clock
 
@@ -32,7 +29,7 @@ class SqlDuties:
             return frozenset()
 
         def work(connection: Connection) -> frozenset[str]:
-            now = self._time(connection)
+            now = database_now(connection, self._clock)
             rows = [
                 {"name": name, "owner": owner, "lease_until": now + lease} for name in sorted(names)
             ]
@@ -59,7 +56,7 @@ class SqlDuties:
         """Who has what, by duty."""
 
         def work(connection: Connection) -> list[DutyHolder]:
-            now = self._time(connection)
+            now = database_now(connection, self._clock)
             query = select(duties_table).where(duties_table.c.lease_until > now)
             return [
                 DutyHolder(row.name, row.owner, (row.lease_until - now).total_seconds())
@@ -67,10 +64,3 @@ class SqlDuties:
             ]
 
         return await self._database.read(work)
-
-    def _time(self, connection: Connection) -> datetime:
-        if connection.dialect.name == "sqlite":
-            return self._clock()
-        found = connection.exec_driver_sql("SELECT clock_timestamp()").scalar_one()
-        assert isinstance(found, datetime)  # noqa: S101 - psycopg reads timestamptz as such
-        return found.astimezone(UTC)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from daemon.adapters.store.news import SqlNews
 from daemon.adapters.store.notes import SqlNotes
 from daemon.adapters.store.oncall_changes import SqlOncallChanges
 from daemon.adapters.store.process_lock import held, held_itself
+from daemon.adapters.store.replicas import utc_now
 from daemon.adapters.store.schema import SCHEMA, meta, metadata
 from daemon.adapters.store.signing_keys import SqlKeys
 from daemon.adapters.store.windows import SqlMaintenance
@@ -70,6 +71,7 @@ async def open_store(
     max_pending: int = MAX_PENDING,
     remember: timedelta = REMEMBER,
     keyring: Keyring | None = None,
+    clock: Callable[[], datetime] = utc_now,
 ) -> AsyncIterator[Store]:
     """The store in the SQLite file `path`, made if it is not there yet.
 
@@ -77,7 +79,7 @@ async def open_store(
     works beside a running daemon; the command line reads that way. Without it, tables of an
     earlier schema are brought up first. `keyring` seals and checks the journal. `new` begins
     a store where an earlier one is missing; without it one that was there and is missing is not
-    replaced by an empty one. Leave it only after every task that uses it has ended.
+    replaced by an empty one. `clock` reckons leases where the database has no clock. Leave it only after every task that uses it has ended.
 
     Raises Permanent, with the mend, if the file is somebody else's, of a newer schema, damaged,
     missing, kept with an audit key that the keyring lacks, or (readonly) not there or of an
@@ -96,7 +98,7 @@ async def open_store(
             stack.enter_context(held_itself(path))
         database = Database(path, readonly=readonly)
         condition = Condition(database)
-        inbox = SqlInbox(database, max_pending, remember)
+        inbox = SqlInbox(database, max_pending, remember, clock)
         stack.push_async_callback(to_its_end, _close(inbox, database), "store-close")
         keys = SqlKeys(database)
         if readonly:
@@ -111,7 +113,7 @@ async def open_store(
             await keys.begin()
             await inbox.start()
         yield Store(
-            journal=SqlJournal(database, ledger),
+            journal=SqlJournal(database, ledger, clock),
             inbox=inbox,
             credentials=SqlCredentials(database),
             notes=SqlNotes(database),

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     Dialect,
+    Float,
     Index,
     Integer,
     LargeBinary,
@@ -30,7 +31,7 @@ from daemon.core.values.drill_key import id_prefix, key_prefix
 
 _ROUTES: TypeAdapter[Routes] = TypeAdapter(Routes)
 
-SCHEMA = 10
+SCHEMA = 11
 """Counts the revisions of these tables; `upgrading` brings an earlier one up to it."""
 
 
@@ -150,6 +151,9 @@ heads = Table(
     Column("pending", Integer, nullable=False, server_default="0"),
     # Whose alerts come to it besides those of its key (`daemon.core.incident.alert_routes`).
     Column("routes", _Routes, nullable=False, server_default=""),
+    # The replica that conducts it (`daemon.core.ports.replicas`); empty for none, or for the only
+    # daemon of its store.
+    Column("owner", Text, nullable=False, server_default=""),
     # The highest format of its entries: who knows only earlier ones does not conduct it.
     Column("format", Integer, nullable=False, server_default="1"),
 )
@@ -168,6 +172,9 @@ Index("heads_by_rule", heads.c.rule, heads.c.opened_at)
 Index("heads_by_onset", heads.c.onset_from)
 Index("heads_with_routes", heads.c.incident, sqlite_where=head_has_routes)
 Index("heads_pending", heads.c.opened_at, sqlite_where=head_is_pending)
+Index(
+    "open_heads_by_owner", heads.c.owner, sqlite_where=head_is_open, postgresql_where=head_is_open
+)
 
 actions_table = Table(
     "actions",
@@ -311,12 +318,30 @@ inbox = Table(
     Column("received_at", _Instant, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("processed", Boolean, nullable=False),
+    # The replica that took it and works it off.
+    Column("owner", Text, nullable=False, server_default=""),
 )
 delivery_waits = inbox.c.processed.is_(False)
 Index(
     "deliveries_waiting",
     inbox.c.arrival,
     sqlite_where=delivery_waits,
+)
+
+replicas_table = Table(
+    "replicas",
+    metadata,
+    Column("name", Text, primary_key=True),
+    # Tells a process from an earlier one of the same name.
+    Column("instance", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("format", Integer, nullable=False),
+    Column("rules", Text, nullable=False),
+    Column("started_at", _Instant, nullable=False),
+    Column("renewed_at", _Instant, nullable=False),
+    # NULL where there can be one daemon only.
+    Column("lease_until", _Instant),
+    Column("ahead", Float, nullable=False),
 )
 
 alert_ends = Table(
