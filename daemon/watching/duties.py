@@ -54,6 +54,15 @@ class DutyKeeper:
         held = self._held
         return duty in self._mine and held is not None and held.holds(self._clock())
 
+    @property
+    def shared(self) -> bool:
+        """Whether there may be other replicas."""
+        return self._store is not None
+
+    def held_last(self, duty: Duty) -> bool:
+        """Whether it was ours when the store last answered, however long ago that is."""
+        return self._store is None or duty in self._mine
+
     async def holder(self, duty: Duty) -> str:
         """Who has it; empty if nobody has. Raises Temporary, Permanent."""
         if self._store is None:

@@ -27,8 +27,7 @@ _SOONEST = 0.05
 class NewsKeeper:
     """Asks one store, and tells the repository and whoever else has something of it in memory.
 
-    `topics`: who takes up what has changed of a topic; a name that ends with a colon is the
-    beginning of many topics.
+    `topics`: who takes up what has changed, by how its topics begin.
     """
 
     def __init__(
@@ -114,5 +113,5 @@ class NewsKeeper:
 
     async def _hear_of(self, topic: str) -> None:
         for name, hears in self._topics.items():
-            if topic == name or (name.endswith(":") and topic.startswith(name)):
+            if topic.startswith(name):
                 await hears(topic)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from sqlalchemy import Connection, inspect, select
 
@@ -55,6 +56,7 @@ class Store:
     """Hear of every transaction."""
     condition: Condition
     """What is wrong with it."""
+    kind: Literal["sqlite", "postgresql"]
     news: SqlNews
     """What others have changed in it."""
     duties: SqlDuties
@@ -79,7 +81,8 @@ async def open_store(
     works beside a running daemon; the command line reads that way. Without it, tables of an
     earlier schema are brought up first. `keyring` seals and checks the journal. `new` begins
     a store where an earlier one is missing; without it one that was there and is missing is not
-    replaced by an empty one. `clock` reckons leases where the database has no clock. Leave it only after every task that uses it has ended.
+    replaced by an empty one. `clock` reckons
+    leases where the database has no clock. Leave it only after every task that uses it has ended.
 
     Raises Permanent, with the mend, if the file is somebody else's, of a newer schema, damaged,
     missing, kept with an audit key that the keyring lacks, or (readonly) not there or of an
@@ -123,8 +126,9 @@ async def open_store(
             keys=keys,
             listeners=database.listeners,
             condition=condition,
+            kind="sqlite",
             news=SqlNews(database),
-            duties=SqlDuties(database),
+            duties=SqlDuties(database, clock),
             debts=None if readonly else DebtsFile(companion(path, ".owed")),
         )
 
