@@ -15,7 +15,6 @@ from daemon.app.builders import (
     now,
     ruleset_for,
     secret_reader,
-    store_path,
 )
 from daemon.app.notifiers import NotifierBuilder
 from daemon.config.active import ActiveConfig, Live
@@ -37,7 +36,7 @@ def emergency_for(
 ) -> EmergencyCalls:
     """The emergency calls about the store of these settings; `first`: whether this replica calls
     at once."""
-    path = store_path(settings)
+    path = settings.beside_store
     return EmergencyCalls(
         active,
         EmergencyFile(path.with_name(f"{path.name}.emergency")),

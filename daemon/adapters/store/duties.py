@@ -11,7 +11,7 @@ from sqlalchemy import Connection, delete, or_, select
 from daemon.adapters.store.database import Database
 from daemon.adapters.store.replicas import database_now, utc_now
 from daemon.adapters.store.schema import duties_table
-from daemon.adapters.store.sqlite import insert
+from daemon.adapters.store.statements import insert
 from daemon.core.ports.duties import DutyHolder
 
 
@@ -33,7 +33,7 @@ class SqlDuties:
             rows = [
                 {"name": name, "owner": owner, "lease_until": now + lease} for name in sorted(names)
             ]
-            added = insert(duties_table).values(rows)
+            added = insert(connection, duties_table).values(rows)
             theirs = duties_table.c.owner == added.excluded.owner
             taken = added.on_conflict_do_update(
                 index_elements=[duties_table.c.name],

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, func, select
 
 from daemon.adapters.store.database import Database
 from daemon.adapters.store.schema import ledger, news_table
-from daemon.adapters.store.sqlite import insert
+from daemon.adapters.store.statements import insert
 from daemon.core.ports.news import FREEZES, MAINTENANCE, ONCALL, News, NewsPosition
 
 CHANNEL = "stopgap_news"
@@ -34,7 +34,7 @@ _TOPICS: Mapping[str, str] = {
 
 def count_up(connection: Connection, topic: str) -> None:
     """Something of the topic changes in this transaction."""
-    added = insert(news_table).values(topic=topic, number=1)
+    added = insert(connection, news_table).values(topic=topic, number=1)
     connection.execute(
         added.on_conflict_do_update(
             index_elements=[news_table.c.topic], set_={"number": news_table.c.number + 1}
