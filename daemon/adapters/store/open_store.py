@@ -74,7 +74,8 @@ async def open_store(
     works beside a running daemon; the command line reads that way. Without it, tables of an
     earlier schema are brought up first. `keyring` seals and checks the journal. `new` begins
     a store where an earlier one is missing; without it one that was there and is missing is not
-    replaced by an empty one. `clock` reckons leases where the database has no clock. Leave it only after every task that uses it has ended.
+    replaced by an empty one. `clock` reckons
+    leases where the database has no clock. Leave it only after every task that uses it has ended.
 
     Raises Permanent, with the mend, if the file is somebody else's, of a newer schema, damaged,
     missing, kept with an audit key that the keyring lacks, or (readonly) not there or of an
