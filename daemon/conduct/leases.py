@@ -48,8 +48,9 @@ _log = structlog.get_logger()
 
 LOOK_EVERY = timedelta(seconds=1)
 """How often it is looked for what nobody conducts."""
-_WATCH_EVERY = timedelta(milliseconds=250)
-"""How often it is seen whether the lease still holds; waking from a suspension comes first here."""
+_WATCH_EVERY = timedelta(seconds=1)
+"""How often at least it is seen whether the lease holds: timers stand still while a computer
+sleeps."""
 _DELIVERIES_AT_ONCE = 500
 
 
@@ -231,7 +232,10 @@ class LeaseKeeper:
 
     async def _watching(self) -> None:
         while True:
-            await asyncio.sleep(_WATCH_EVERY.total_seconds())
+            left = _WATCH_EVERY if self._held is None else self._held.left(self._clocks())
+            # Not at once again after one that is over and is being asked for anew.
+            pause = min(left, _WATCH_EVERY) if left > timedelta(0) else _WATCH_EVERY
+            await asyncio.sleep(pause.total_seconds())
             if self._acts and not self.may_act():
                 self._lapse("it could not be renewed in time")
                 self._renew_now.set()

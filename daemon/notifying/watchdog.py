@@ -69,7 +69,8 @@ class Watchdog:
             await asyncio.sleep(WATCHDOG_EVERY.total_seconds())
 
     async def look(self) -> None:
-        """Look once at all open incidents that are ours. Raises Temporary if the store cannot be read."""
+        """Look once at all open incidents that are ours. Raises Temporary if the store cannot be
+        read."""
         suspected: dict[str, str] = {}
         for head in await self._repository.journal.open_heads():
             await asyncio.sleep(0)  # hundreds are looked at, and others wait for the loop
