@@ -97,10 +97,11 @@ class SqlReplicas:
         now = database_now(connection, self._clock)
         name = replicas_table.c.name == self._fence.replica
         there = connection.execute(select(replicas_table).where(name)).one_or_none()
-        if there is not None and there.instance != self._fence.instance:
-            # Where there is no lease, the lock of the store's file has kept a second one away.
-            if there.lease_until is not None and there.lease_until > now:
-                return False
+        # Where there is no lease, the lock of the store's file has kept a second one away.
+        namesake = there is not None and there.instance != self._fence.instance
+        until = there.lease_until if there is not None and namesake else None
+        if until is not None and until > now:
+            return False
         connection.execute(delete(replicas_table).where(name))
         connection.execute(
             replicas_table.insert().values(
@@ -194,7 +195,8 @@ def database_now(connection: Connection, clock: Callable[[], datetime]) -> datet
     """The time by which leases are reckoned: the database's, or without one of its own `clock`."""
     if connection.dialect.name == "postgresql":
         # Not now(), which stands still in a transaction that waits for its turn to write.
-        return connection.execute(select(func.clock_timestamp())).scalar_one()
+        moment: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
+        return moment
     return clock()
 
 

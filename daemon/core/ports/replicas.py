@@ -138,8 +138,9 @@ class Ownership(Protocol):
         """Who conducts an incident that this process opens now: its own name, or empty for
         whoever takes it."""
 
-    def lost(self, incident: str) -> None:
-        """The store has said that the incident is not ours."""
+    def lost(self, incident: str, owner: str) -> None:
+        """The store has said that the incident is not ours to conduct, but `owner`'s; if that is
+        us, our lease is over."""
 
 
 class SoleDaemon:
@@ -159,8 +160,8 @@ class SoleDaemon:
         """Nobody's name, for there is nobody else."""
         return ""
 
-    def lost(self, incident: str) -> None:
-        """Never happens."""
+    def lost(self, incident: str, owner: str) -> None:
+        """An incident that was not opened after all."""
 
 
 SOLE = SoleDaemon()

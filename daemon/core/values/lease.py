@@ -39,16 +39,17 @@ class HeldLease:
     asked: ClockReading
     length: timedelta
 
-    @property
-    def acts_for(self) -> timedelta:
-        """How long after the asking its holder may act."""
-        return self.length - self.length / _MARGIN
+    def left(self, now: ClockReading) -> timedelta:
+        """For how long its holder may act yet. Either clock may have stood still, in a virtual
+        machine that was paused or a computer that slept, so the one that went further is believed.
+        """
+        passed = timedelta(seconds=now.monotonic - self.asked.monotonic)
+        acts_for = self.length - self.length / _MARGIN
+        return acts_for - max(passed, now.wall - self.asked.wall)
 
     def holds(self, now: ClockReading) -> bool:
-        """Whether its holder may act. Either clock may have stood still, in a virtual machine that
-        was paused or a computer that slept, so the one that went further is believed."""
-        passed = timedelta(seconds=now.monotonic - self.asked.monotonic)
-        return max(passed, now.wall - self.asked.wall) < self.acts_for
+        """Whether its holder may act."""
+        return self.left(now) > timedelta(0)
 
 
 def renew_every(lease: timedelta) -> timedelta:
