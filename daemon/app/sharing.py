@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from daemon.adapters.store import Store
 from daemon.app.builders import now
-from daemon.core.ports.news import FREEZES, KEYS, MAINTENANCE, ONCALL, Hears, NewsHint, note_topic
+from daemon.core.ports.news import FREEZES, KEYS, MAINTENANCE, ONCALL, Hears, note_topic
 from daemon.core.values.lease import DEFAULT_LEASE, ClockReading
 from daemon.drilling.runner import DRILLS_NOTE, Drills
 from daemon.instrumentation import Observer
@@ -82,9 +82,8 @@ def news_for(
     repository: IncidentRepository,
     topics: Mapping[str, Hears],
     observer: Observer,
-    hint: NewsHint | None = None,
 ) -> NewsKeeper | None:
     """Who hears of the other replicas; None if there can be none."""
     if not is_shared(store):
         return None
-    return NewsKeeper(store.news, repository, topics, hint, observer)
+    return NewsKeeper(store.news, repository, topics, store.hint, observer)

@@ -11,12 +11,11 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import Connection, func, select
 
 from daemon.adapters.store.database import Database
+from daemon.adapters.store.hinting import hint_at_news
 from daemon.adapters.store.schema import ledger, news_table
 from daemon.adapters.store.statements import insert
 from daemon.core.ports.news import FREEZES, MAINTENANCE, ONCALL, News, NewsPosition
 
-CHANNEL = "stopgap_news"
-"""On which PostgreSQL is asked to notify; what is sent says nothing."""
 _AT_ONCE = 5000
 """So many rows of the ledger are looked at in one turn; the rest follows with the next."""
 _TOPICS: Mapping[str, str] = {
@@ -40,6 +39,7 @@ def count_up(connection: Connection, topic: str) -> None:
             index_elements=[news_table.c.topic], set_={"number": news_table.c.number + 1}
         )
     )
+    hint_at_news(connection)
 
 
 class SqlNews:
