@@ -11,7 +11,14 @@ from datetime import timedelta
 
 from daemon.adapters.store import Store
 from daemon.app.builders import now
-from daemon.core.ports.news import FREEZES, KEYS, MAINTENANCE, ONCALL, Hears, note_topic
+from daemon.core.ports.news import (
+    FREEZES_TOPIC,
+    KEYS_TOPIC,
+    MAINTENANCE_TOPIC,
+    ONCALL_TOPIC,
+    Hears,
+    note_topic,
+)
 from daemon.core.values.lease import DEFAULT_LEASE, ClockReading
 from daemon.drilling.runner import DRILLS_NOTE, Drills
 from daemon.instrumentation import Observer
@@ -67,10 +74,10 @@ def topics_of(
         repository.ring_all()
 
     return {
-        KEYS: keys,
-        FREEZES: freezes,
-        MAINTENANCE: maintenance.hear,
-        ONCALL: oncall.hear,
+        KEYS_TOPIC: keys,
+        FREEZES_TOPIC: freezes,
+        MAINTENANCE_TOPIC: maintenance.hear,
+        ONCALL_TOPIC: oncall.hear,
         note_topic(AUTONOMY_NOTES): autonomy.hear,
         note_topic(VALUES_NOTES): values.hear,
         note_topic(DRILLS_NOTE): drills.hear,

@@ -14,7 +14,7 @@ from daemon.adapters.store.hinting import PostgresHint
 from daemon.app.sharing import topics_of
 from daemon.core.incident import events as e
 from daemon.core.incident.state import Incident
-from daemon.core.ports.news import FREEZES, KEYS, MAINTENANCE, note_topic
+from daemon.core.ports.news import FREEZES_TOPIC, KEYS_TOPIC, MAINTENANCE_TOPIC, note_topic
 from daemon.core.recovery.guardrails import Freeze
 from daemon.core.recovery.maintenance import MaintenanceWindow
 from daemon.repository import IncidentRepository
@@ -136,7 +136,7 @@ async def test_topics_are_told_once(replicas: tuple[Replica, Replica]) -> None:
     )
     await other.news.look()
     assert sorted(other.topics) == sorted(
-        [FREEZES, KEYS, MAINTENANCE, note_topic("label values of shop")]
+        [FREEZES_TOPIC, KEYS_TOPIC, MAINTENANCE_TOPIC, note_topic("label values of shop")]
     )
     other.topics.clear()
     await other.news.look()
@@ -208,7 +208,7 @@ async def test_a_store_that_was_away_is_caught_up_with(replicas: tuple[Replica, 
     assert {kinds for _, _, kinds in other.heard} == {("IncidentOpened", "Noted")}
 
 
-@pytest.mark.parametrize("name", ["note:autonomy of shop", KEYS, FREEZES])
+@pytest.mark.parametrize("name", ["note:autonomy of shop", KEYS_TOPIC, FREEZES_TOPIC])
 def test_every_topic_has_who_takes_it_up(name: str) -> None:
     class Anything:
         def __getattr__(self, _: str) -> Anything:

@@ -14,19 +14,25 @@ from daemon.adapters.store.database import Database
 from daemon.adapters.store.hinting import hint_at_news
 from daemon.adapters.store.schema import ledger, news_table
 from daemon.adapters.store.statements import insert
-from daemon.core.ports.news import FREEZES, MAINTENANCE, ONCALL, News, NewsPosition
+from daemon.core.ports.news import (
+    FREEZES_TOPIC,
+    MAINTENANCE_TOPIC,
+    ONCALL_TOPIC,
+    News,
+    NewsPosition,
+)
 
 _AT_ONCE = 5000
 """So many rows of the ledger are looked at in one turn; the rest follows with the next."""
 _TOPICS: Mapping[str, str] = {
-    "frozen": FREEZES,
-    "thawed": FREEZES,
-    "maintenance": MAINTENANCE,
-    "maintenance-ended": MAINTENANCE,
-    "overridden": ONCALL,
-    "override-removed": ONCALL,
-    "swap-asked": ONCALL,
-    "swap-answered": ONCALL,
+    "frozen": FREEZES_TOPIC,
+    "thawed": FREEZES_TOPIC,
+    "maintenance": MAINTENANCE_TOPIC,
+    "maintenance-ended": MAINTENANCE_TOPIC,
+    "overridden": ONCALL_TOPIC,
+    "override-removed": ONCALL_TOPIC,
+    "swap-asked": ONCALL_TOPIC,
+    "swap-answered": ONCALL_TOPIC,
 }
 """What a kind of row tells that a replica may have in memory."""
 
