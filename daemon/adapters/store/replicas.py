@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, delete, func, select, update
 
 from daemon.adapters.store.database import Database
 from daemon.adapters.store.schema import delivery_waits, head_is_open, heads, inbox, replicas_table
-from daemon.adapters.store.sqlite import insert, portions
+from daemon.adapters.store.statements import insert, portions
 from daemon.core.incident.events import FORMAT
 from daemon.core.ports.replicas import (
     Fence,
@@ -102,7 +102,7 @@ class SqlReplicas:
             return False
         connection.execute(delete(replicas_table).where(name))
         connection.execute(
-            insert(replicas_table).values(
+            insert(connection, replicas_table).values(
                 name=self._fence.replica,
                 instance=self._fence.instance,
                 version=self._version,
