@@ -44,6 +44,8 @@ DaemonPart = Literal[
     "maintenance",
     "last_word",
     "status_page",
+    "news",
+    "duties",
 ]
 Reconciled = Literal["taken", "ended"]
 """What Alertmanager did not tell of: an alert that fires, or one that is over."""

@@ -13,9 +13,10 @@ from datetime import datetime
 
 import structlog
 
+from daemon.appends import AppendTracker
 from daemon.core.changes.suspects import HealthMark
 from daemon.core.incident.events import DAEMON, Draft, Event, StepFinished, StepVerified
-from daemon.core.incident.fold import apply_event, fold
+from daemon.core.incident.fold import apply_event, fold, fold_onto
 from daemon.core.incident.outcomes import is_news
 from daemon.core.incident.state import Incident
 from daemon.core.ports.journal import Claim, Debts, HeadState, Journal, Owed, SequenceConflict
@@ -71,7 +72,15 @@ class IncidentRepository:
         self._locks: dict[str, asyncio.Lock] = {}
         self.opened: asyncio.Queue[str] = asyncio.Queue()
         self.listeners: list[IncidentListener] = []
+        """Hear of every append, on whichever replica it was made."""
+        self.own_listeners: list[IncidentListener] = []
+        """Hear of the appends that were made here, and of no others."""
         self.onlookers: list[Callable[[], None]] = []
+        self.position: int | None = None
+        """How far the store as a whole has come, as all replicas count it; None where we are the
+        only one, and nobody counts."""
+        self.position_listeners: list[Callable[[], None]] = []
+        self.appends = AppendTracker()
 
     @property
     def known(self) -> Collection[Incident]:
@@ -112,7 +121,8 @@ class IncidentRepository:
         opened = replace(opened, seq=len(drafts))
         state, owner = HeadState.of(opened, self.clock()), self.ownership.opens(incident)
         try:
-            await self.journal.open(incident, key, drafts, state, owner=owner)
+            with self.appends.ours(incident, len(drafts)):
+                await self.journal.open(incident, key, drafts, state, owner=owner)
         except BaseException:
             self.ownership.lost(incident, "")
             raise
@@ -253,17 +263,18 @@ class IncidentRepository:
         after = replace(after, seq=before.seq + len(drafts))
         appended = [draft.event for draft in drafts]
         try:
-            await self.journal.append(
-                before.id,
-                before.seq,
-                drafts,
-                HeadState.of(after, now),
-                claim=claim,
-                release=release or (owed is not None and owed.release),
-                marks=_marks(before, appended),
-                urgency=urgency_of(before, appended, by),
-                fence=self.ownership.fence if fenced or (owed and owed.release) else None,
-            )
+            with self.appends.ours(before.id, after.seq):
+                await self.journal.append(
+                    before.id,
+                    before.seq,
+                    drafts,
+                    HeadState.of(after, now),
+                    claim=claim,
+                    release=release or (owed is not None and owed.release),
+                    marks=_marks(before, appended),
+                    urgency=urgency_of(before, appended, by),
+                    fence=self.ownership.fence if fenced or (owed and owed.release) else None,
+                )
         except SequenceConflict:
             self._known.pop(before.id, None)
             raise
@@ -358,6 +369,13 @@ class IncidentRepository:
         for onlooker in self.onlookers:
             onlooker()
 
+    def reach(self, position: int) -> None:
+        """The store has come so far, and what others did until then was heard."""
+        if position != self.position:
+            self.position = position
+            for listener in self.position_listeners:
+                listener()
+
     def read_anew(self, incident: str) -> None:
         """Believe the journal about this incident next time, for others have written there."""
         self._known.pop(incident, None)
@@ -369,8 +387,43 @@ class IncidentRepository:
         self._locks.pop(incident, None)
 
     def _notify(self, before: Incident | None, after: Incident, events: Sequence[Event]) -> None:
-        for listener in self.listeners:
+        for listener in (*self.own_listeners, *self.listeners):
             listener(before, after, events)
+
+    async def hear(self, incident: str, ends: Sequence[int]) -> None:
+        """Appends have ended at these entries, perhaps not ours: what others have appended is taken
+        up, the bell rings and the listeners hear of it. Raises Temporary, Permanent."""
+        async with self._lock(incident):
+            before = self._known.get(incident)
+            if self.appends.only_ours(incident, ends):
+                if before is None:
+                    self.appends.over(incident)
+                return
+            # What is owed is counted in anew.
+            base = None if incident in self._owed else before
+            entries = await self.journal.read(incident, base.seq if base else 0)
+            if base is None and not entries:
+                return  # it has moved to the archive
+            after = fold_onto(base, entries)
+            known = before.seq if before is not None else None
+            ranges = self.appends.foreign(incident, ends, known, is_open=after.closed is None)
+            if after.closed is not None:
+                self.appends.over(incident)
+            if not ranges:
+                return
+            if after is not before:
+                self._known.pop(incident, None)
+                after = self._remember(self._with_owed(after))
+            first = ranges[0].after
+            if not entries or entries[0].seq > first + 1:
+                entries = await self.journal.read(incident, first)
+        told = [x.event for x in entries if any(r.after < x.seq <= r.upto for r in ranges)]
+        for listener in self.listeners:
+            listener(before or (after if first else None), after, told)
+        if incident in self._bells:
+            self._bells[incident].set()
+        elif after.closed is not None:
+            self.forget(incident)
 
     def _remember(self, incident: Incident) -> Incident:
         if incident.closed is None:

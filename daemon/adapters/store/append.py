@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import Connection, bindparam, case, func, select, update
 
 from daemon.adapters.store import locks
 from daemon.adapters.store.ledger import Ledger, Line, packed
@@ -112,6 +112,7 @@ def _head(opening: Opening) -> dict[str, Any]:
         "closed_at": opening.drafts[-1].at if state.closed else None,
         "service": service_of(opening.key),
         "owner": opening.owner,
+        "format": FORMAT,
         **_named(first),
     }
 
@@ -183,6 +184,7 @@ def append(
                 "seq": end.seq,
                 "closed_at": closed_at,
                 "given_team": append.state.team,
+                "given_format": FORMAT if added else 0,
                 **_columns(append.state),
             }
         )
@@ -191,7 +193,10 @@ def append(
         connection.execute(events.insert(), rows)
     if moved:
         team = func.coalesce(bindparam("given_team", type_=heads.c.team.type), heads.c.team)
-        moving = update(heads).where(heads.c.incident == bindparam("moved")).values(team=team)
+        given = bindparam("given_format", type_=heads.c.format.type)
+        format_ = case((heads.c.format < given, given), else_=heads.c.format)
+        moving = update(heads).where(heads.c.incident == bindparam("moved"))
+        moving = moving.values(team=team, format=format_)
         connection.execute(moving, moved)
     ledger.write(connection, *lines)
     return answers

@@ -18,10 +18,12 @@ from daemon.adapters.store.condition import Condition
 from daemon.adapters.store.credentials import SqlCredentials
 from daemon.adapters.store.database import CommitListener, Database, to_its_end
 from daemon.adapters.store.debts import DebtsFile
+from daemon.adapters.store.duties import SqlDuties
 from daemon.adapters.store.files import companion
 from daemon.adapters.store.inbox import MAX_PENDING, REMEMBER, SqlInbox
 from daemon.adapters.store.journal import SqlJournal
 from daemon.adapters.store.ledger import Ledger
+from daemon.adapters.store.news import SqlNews
 from daemon.adapters.store.notes import SqlNotes
 from daemon.adapters.store.oncall_changes import SqlOncallChanges
 from daemon.adapters.store.place import PostgresAddress, StorePlace, store_name
@@ -51,6 +53,9 @@ class Store:
     """Hear of every transaction."""
     condition: Condition
     """What is wrong with it."""
+    news: SqlNews
+    """What others have changed in it."""
+    duties: SqlDuties
     kind: BackendKind
     name: str
     """For people: without a folder, and without a password."""
@@ -67,8 +72,8 @@ async def open_store(
     max_pending: int = MAX_PENDING,
     remember: timedelta = REMEMBER,
     keyring: Keyring | None = None,
-    beside: Path | None = None,
     clock: Callable[[], datetime] = utc_now,
+    beside: Path | None = None,
 ) -> AsyncIterator[Store]:
     """The store in a file of SQLite or a database of PostgreSQL; the file, and the tables in
     either, are made if they are not there yet.
@@ -118,6 +123,8 @@ async def open_store(
             keys=keys,
             listeners=database.listeners,
             condition=condition,
+            news=SqlNews(database),
+            duties=SqlDuties(database, clock),
             kind=backend.kind,
             name=store_name(place),
             debts=None if readonly or backend.beside is None else _debts(backend.beside),

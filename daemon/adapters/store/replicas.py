@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, delete, func, select, update
 
 from daemon.adapters.store.database import Database
 from daemon.adapters.store.schema import delivery_waits, head_is_open, heads, inbox, replicas_table
-from daemon.adapters.store.statements import insert, portions
+from daemon.adapters.store.statements import portions
 from daemon.core.incident.events import FORMAT
 from daemon.core.ports.replicas import (
     Fence,
@@ -29,6 +29,8 @@ from daemon.core.values.units import format_duration
 _DEAD_KEPT = timedelta(days=1)
 """So long a replica is remembered after its lease has ended and nothing is its own."""
 _MOST_REPORTED = 10_000
+_understood = heads.c.format <= FORMAT
+"""What this version can conduct."""
 
 
 def utc_now() -> datetime:
@@ -73,7 +75,7 @@ class SqlReplicas:
 
     async def owned(self) -> list[str]:
         """The open incidents that are ours, the oldest first; all, for the only daemon."""
-        query = select(heads.c.incident).where(head_is_open)
+        query = select(heads.c.incident).where(head_is_open, _understood)
         if self._lease is not None:
             query = query.where(heads.c.owner == self._fence.replica)
         ordered = query.order_by(heads.c.opened_at, heads.c.incident)
@@ -102,7 +104,7 @@ class SqlReplicas:
             return False
         connection.execute(delete(replicas_table).where(name))
         connection.execute(
-            insert(connection, replicas_table).values(
+            replicas_table.insert().values(
                 name=self._fence.replica,
                 instance=self._fence.instance,
                 version=self._version,
@@ -123,6 +125,9 @@ class SqlReplicas:
 
     def _renew(self, rules: str, wall: datetime, connection: Connection) -> bool:
         now = database_now(connection, self._clock)
+        # A newer replica has written into what was ours: it is left to those that can read that.
+        beyond = update(heads).where(heads.c.owner == self._fence.replica, ~_understood)
+        connection.execute(beyond.values(owner=""))
         renewed = update(replicas_table).where(_is(self._fence))
         return connection.execute(renewed.values(**self._renewal(rules, wall, now))).rowcount == 1
 
@@ -151,7 +156,7 @@ class SqlReplicas:
             return []
         query = (
             select(heads.c.incident)
-            .where(head_is_open, without_owner(heads.c.owner, now))
+            .where(head_is_open, _understood, without_owner(heads.c.owner, now))
             .order_by(heads.c.opened_at, heads.c.incident)
             .limit(most)
             .with_for_update(skip_locked=True)
@@ -167,7 +172,8 @@ class SqlReplicas:
         for some in portions(list(incidents)):
             query = (
                 select(heads.c.incident)
-                .where(heads.c.incident.in_(some), ours | without_owner(heads.c.owner, now))
+                .where(heads.c.incident.in_(some), _understood)
+                .where(ours | without_owner(heads.c.owner, now))
                 .order_by(heads.c.opened_at, heads.c.incident)
                 .with_for_update(skip_locked=True)
             )

@@ -32,7 +32,7 @@ from daemon.core.values.drill_key import id_prefix, key_prefix
 
 _ROUTES: TypeAdapter[Routes] = TypeAdapter(Routes)
 
-SCHEMA = 10
+SCHEMA = 11
 """Counts the revisions of these tables; `upgrading` brings an earlier one up to it."""
 
 
@@ -161,6 +161,8 @@ heads = Table(
     # The replica that conducts it (`daemon.core.ports.replicas`); empty for none, or for the only
     # daemon of its store.
     Column("owner", _TEXT, nullable=False, server_default=""),
+    # The highest format of its entries: who knows only earlier ones does not conduct it.
+    Column("format", Integer, nullable=False, server_default="1"),
 )
 head_is_pending = heads.c.pending > 0
 head_is_open = heads.c.closed_at.is_(None)
@@ -401,3 +403,21 @@ tokens = Table(
     Column("revoked_by", _TEXT),
 )
 Index("tokens_by_person", tokens.c.person)
+
+# ── what replicas share ──────────────────────────────────────────────────────────────────────────
+
+news_table = Table(
+    "news",
+    metadata,
+    # Counts what changes and has no row in the ledger: `daemon.adapters.store.news`.
+    Column("topic", _TEXT, primary_key=True),
+    Column("number", Integer, nullable=False),
+)
+
+duties_table = Table(
+    "duties",
+    metadata,
+    Column("name", _TEXT, primary_key=True),
+    Column("owner", _TEXT, nullable=False),
+    Column("lease_until", _Instant, nullable=False),
+)

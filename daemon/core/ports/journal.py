@@ -43,6 +43,7 @@ class Head(OnsetFacts):
     it; None where an earlier stopgap wrote it and that is not known. `pending`: how much is still
     to come of it once it is closed. `routes`: whose alerts come to it besides those of its key.
     `owner`: the replica that conducts it; empty for none, or for the only daemon.
+    `format`: the highest format of its entries; who knows only earlier ones does not conduct it.
     """
 
     incident: str
@@ -61,6 +62,7 @@ class Head(OnsetFacts):
     pending: int = 0
     routes: Routes = ()
     owner: str = ""
+    format: int = 1
 
 
 class HeadState(OnsetFacts):
