@@ -68,6 +68,7 @@ _BOUNDS = (
     f"SET LOCAL statement_timeout = '{STATEMENT_SECONDS}s'; "
     f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'"
 )
+_UNBOUNDED = "SET LOCAL statement_timeout = 0"
 _BEGIN = f"BEGIN; {_BOUNDS}"
 _BEGIN_READING = f"BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; {_BOUNDS}"
 _IN_TRANSACTION = 2  # PQTRANS_INTRANS
@@ -94,7 +95,8 @@ class PostgresBackend:
     def prepare(self) -> None:
         """Make or bring up the tables; of several that come at once, one does it."""
         engine = self._engine(1)
-        begin = f"{_BEGIN}; {_take(SCHEMA_LOCK)}; {_take(WRITERS_LOCK)}"
+        # Whoever comes second waits for as long as the first one needs.
+        begin = f"BEGIN; {_take(SCHEMA_LOCK)}; {_BOUNDS}; {_take(WRITERS_LOCK)}; {_UNBOUNDED}"
         try:
             with _begun(engine, begin) as connection:
                 prepare_tables(connection, self, lambda: None)
