@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
+from functools import cache
 from typing import Any
 
 from daemon.adapters.store.place import PostgresAddress
@@ -42,14 +43,26 @@ def require_driver(place: object) -> Any:
 
 
 def connected(address: PostgresAddress, patience: float = ANSWER_SECONDS) -> Any:
-    """A new connection in autocommit: transactions are begun by us. Raises what psycopg does.
-
-    `patience`: its `patience`, seconds for each answer.
-    """
+    """A new connection in autocommit: transactions are begun by us. It is closed when the server
+    takes longer over an answer than `patience` seconds. Raises what psycopg does."""
     psycopg = require_driver(address)
+    given = psycopg.conninfo.conninfo_to_dict(address.url)
+    chosen = {name: value for name, value in _OPTIONS.items() if name not in given}
+    connection = _bounded_connection().connect(
+        address.url, autocommit=True, prepare_threshold=None, **chosen
+    )
+    connection.patience = patience
+    return connection
 
-    class BoundedConnection(psycopg.Connection):  # type: ignore[name-defined, misc]
-        """A connection that is closed when the server does not answer in time."""
+
+@cache
+def _bounded_connection() -> Any:
+    import psycopg
+
+    class BoundedConnection(psycopg.Connection[Any]):
+        """A connection that is closed when the server does not answer within its `patience`."""
+
+        patience = ANSWER_SECONDS
 
         def wait(self, gen: Generator[Any, Any, Any], *args: Any, **options: Any) -> Any:
             """As psycopg's, with a bound."""
@@ -59,10 +72,7 @@ def connected(address: PostgresAddress, patience: float = ANSWER_SECONDS) -> Any
                 self.pgconn.finish()  # nobody knows what it would say next
                 raise psycopg.OperationalError(str(error)) from None
 
-    given = psycopg.conninfo.conninfo_to_dict(address.url)
-    chosen = {name: value for name, value in _OPTIONS.items() if name not in given}
-    BoundedConnection.patience = patience
-    return BoundedConnection.connect(address.url, autocommit=True, prepare_threshold=None, **chosen)
+    return BoundedConnection
 
 
 def _bounded(gen: Generator[Any, Any, Any], seconds: float) -> Generator[Any, Any, Any]:
