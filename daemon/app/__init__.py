@@ -13,8 +13,6 @@ import signal
 from collections.abc import Mapping
 from importlib.metadata import version
 
-import aiohttp
-
 from daemon.adapters.store import open_store
 from daemon.app.access import access_for, open_prometheus
 from daemon.app.builders import (
@@ -37,6 +35,7 @@ from daemon.app.builders import (
 from daemon.app.daemon import Daemon
 from daemon.app.emergency import call_before_the_end
 from daemon.app.logs import configure_logging
+from daemon.app.outgoing import outgoing_places, session_for
 from daemon.app.tracing import tracer_for
 from daemon.config.audit_keys import keyring_for
 from daemon.config.settings import Settings
@@ -52,6 +51,7 @@ __all__ = [
     "judges_for",
     "now",
     "open_prometheus",
+    "outgoing_places",
     "prometheus_for",
     "query_parser_for",
     "read_calendars",
@@ -100,7 +100,7 @@ async def _serve(
             keyring=keyring_for(settings, environ),
             beside=settings.beside_store,
         ) as store,
-        aiohttp.ClientSession() as session,
+        session_for(settings) as session,
         tracer_for(settings, version("stopgap")) as tracer,
         Daemon(settings, environ, store, session, tracer, umask) as daemon,
     ):

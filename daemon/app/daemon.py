@@ -39,6 +39,7 @@ from daemon.app.drills import Drilling
 from daemon.app.emergency import emergency_for
 from daemon.app.follow_ups import follow_ups_for, last_word_for, timing_for
 from daemon.app.notifiers import NotifierBuilder
+from daemon.app.outgoing import refuse_literally
 from daemon.app.reload import Reloader
 from daemon.app.rooms import marks_of, places_for
 from daemon.app.server import certificate_for, serving
@@ -93,6 +94,7 @@ class Daemon:
         self._settings = settings
         self._environ = environ
         self._secret = secret_reader(settings, environ)
+        refuse_literally(settings, self._secret)
         self._store = store
         self._session = session
         self._tracer = tracer

@@ -35,6 +35,7 @@ from daemon.config.sections import (
     KubernetesSettings,
     LogSettings,
     OpsgenieSettings,
+    OutgoingSettings,
     PagerDutySettings,
     PrometheusSettings,
     RecoverySettings,
@@ -67,6 +68,7 @@ class Settings(Frozen):
     diagnosis: DiagnosisSettings = DiagnosisSettings()
     commands: CommandSettings = CommandSettings()
     http: HttpSettings = HttpSettings()
+    outgoing: OutgoingSettings = OutgoingSettings()
     kubernetes: KubernetesSettings = KubernetesSettings()
     argocd: ArgoCDSettings = ArgoCDSettings()
     git: GitSettings = GitSettings()
