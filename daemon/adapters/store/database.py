@@ -21,6 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.adapters.store import sqlite
 from daemon.adapters.store.files import Files
+from daemon.adapters.store.progress import Progress
 from daemon.adapters.store.turns import Unit
 from daemon.adapters.store.writer import Writer, WriteResult
 from daemon.core.ports.store import StoreFailure
@@ -78,6 +79,7 @@ class Database:
             None if self._writer is None else Writer(self._writer, self.files.check, self._ended)
         )
         self._closed = False
+        self.progress = Progress()
         self.listeners: list[CommitListener] = []
         self.failures: list[FailureListener] = []
 
@@ -112,6 +114,7 @@ class Database:
         self._must_be_open()
         loop = asyncio.get_running_loop()
         completion: asyncio.Future[_T] = loop.create_future()
+        self.progress.began("write")
         self._writing.add(Unit(work, item, urgency, completion, loop.time(), safe))
         return completion
 
@@ -134,6 +137,7 @@ class Database:
         self._must_be_open()
         loop = asyncio.get_running_loop()
         began, done = loop.time(), True
+        self.progress.began("read")
         transaction = partial(_transact, self.files, self._reader, work)
         try:
             return await loop.run_in_executor(self._reading, transaction)
@@ -164,6 +168,7 @@ class Database:
         self._listen("write", unit.came, not isinstance(error, SQLAlchemyError | StoreFailure))
 
     def _listen(self, kind: UnitKind, began: float, done: bool) -> None:
+        self.progress.ended(kind)
         took = asyncio.get_running_loop().time() - began
         for listener in self.listeners:
             listener(kind, took, done)
