@@ -93,7 +93,7 @@ class Settings(Frozen):
     page_hold: Duration = Field(
         default=parse_duration("2s"), ge=timedelta(0), le=timedelta(seconds=10)
     )
-    shutdown: Duration = parse_duration("20s")
+    shutdown: Duration = Field(default=parse_duration("20s"), ge=timedelta(seconds=1))
     base: Path = Field(default=Path(), exclude=True)
     origin: Path | None = Field(default=None, exclude=True)
 
