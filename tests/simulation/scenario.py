@@ -14,9 +14,9 @@ from typing import Any, Literal
 
 from tests.simulation.loop import Order
 
-FAULTS_END = 360.0
+FAULTS_END = 300.0
 """From then on nothing goes wrong any more, and everybody who is down comes up."""
-QUIET = 270.0
+QUIET = 210.0
 """So long it is watched after that."""
 END = FAULTS_END + QUIET
 SERVICES = ("shop", "cart", "search", "mail")
@@ -185,7 +185,7 @@ def _script(draw: _Draw) -> list[Item]:
 
 
 def _trouble(draw: _Draw, service: str) -> list[Item]:
-    begin = draw.within(40, 200)
+    begin = draw.within(30, 140)
     share = draw.one((0.1, 0.1, 0.3, 0.02))
     items = [Item("trouble", begin, service, more=(share, draw.one(("rollback", "rollback", "flag_off", "itself", "never"))))]
     if draw.chance(0.8):
@@ -200,7 +200,7 @@ def _trouble(draw: _Draw, service: str) -> list[Item]:
     items += [Item("delivery", at, service, more=("firing", started, 0.0, 0)) for at in ways]
     if draw.chance(0.15):
         items.append(Item("delivery", fires + 0.5, service, more=("firing", started, 0.0, 3)))
-    ends = round(fires + draw.within(60, 280), 3)
+    ends = round(fires + draw.within(60, 200), 3)
     if draw.chance(0.5):
         items.append(Item("alert ends", ends, service, more=(started,)))
         if draw.chance(0.3):  # the firing comes late, after its end
@@ -221,7 +221,7 @@ def _deeds(draw: _Draw, services: Sequence[str]) -> list[Item]:
     )
     wanted = set(draw.dice.sample(kinds, draw.one((1, 3, 6))))
     return [
-        Item("deed", draw.within(70, 500), draw.one(tuple(sorted(wanted))), draw.one(PEOPLE),
+        Item("deed", draw.within(70, 460), draw.one(tuple(sorted(wanted))), draw.one(PEOPLE),
              (draw.one(services), draw.one((1, 1, 2)), draw.one(services)))
         for _ in range(draw.one((0, 1, 3, 8, 12)))
     ]
@@ -253,7 +253,7 @@ REPLICAS_SHARE = 0.0
 
 
 def _step(draw: _Draw, kind: FaultKind) -> Fault:
-    return Fault(kind, count=int(draw.dice.triangular(1, 4000, 600)))
+    return Fault(kind, count=int(draw.dice.triangular(1, 3000, 500)))
 
 
 def _commit(draw: _Draw, kind: FaultKind) -> Fault:
