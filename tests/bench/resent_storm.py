@@ -1,0 +1,166 @@
+"""One storm as two Alertmanagers tell it: 20 alerts a group, 500 groups within a minute, each
+group's notification sent three times by both. Posts them to one build of the daemon, and watches
+from outside."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from tests.acceptance.deliveries import alert, delivery
+from tests.acceptance.running import ROSTER, RULE, SETTINGS, Daemon, lay_out
+from tests.bench.storm import HERE, outside, probe, used
+
+GROUPS = 500
+ALERTS = 20
+AT_FIRST = 16
+"""So many of a group's alerts fire already when its first notification is sent."""
+PEERS = ("alertmanager-0", "alertmanager-1")
+NOTIFICATIONS = 3
+"""Each peer tells of each group so often: once, and twice again."""
+LASTS = 60.0
+CLIENTS = 32
+PROBE_EVERY = 0.05
+PAGE_EVERY = 1.0
+WATCHED = 90.0
+"""So many seconds after the first POST it is counted what the daemon has used: what 500 open
+incidents cost while they go on is part of it."""
+LONGEST = 240.0
+"""So many seconds are waited for the last incident and its page."""
+MINUTES_RULE = RULE.replace("[1s, 3s]", "[1m, 5m]").replace("baseline: 1m", "baseline: 1h")
+
+
+@dataclass
+class ResentStorm:
+    """What was seen; all times in seconds, those of moments after the first POST."""
+
+    build: str
+    posted: int = 0
+    answered: float = 0.0
+    done: float | None = None
+    """When all incidents were there with all their alerts, and paged for; None if never."""
+    probes: list[float] = field(default_factory=list)
+    pages: dict[str, list[float]] = field(default_factory=dict)
+    rss_mb: float = 0.0
+    cpu_s: float = 0.0
+    calls: int = 0
+    incidents: int = 0
+    keys: int = 0
+    alerts: int = 0
+    """How many alerts were written down; more than were sent, if some twice."""
+    different_alerts: int = 0
+    deliveries: int = 0
+    entries: Counter[str] = field(default_factory=Counter)
+    commits: int = 0
+
+
+def notifications() -> Iterator[bytes]:
+    """The bodies in the order of their sending. Those of two peers say the same and are not the
+    same bytes; what is sent again says the same, once all alerts of the group fire."""
+    for sent in range(NOTIFICATIONS):
+        for group in range(GROUPS):
+            for number, peer in enumerate(PEERS):
+                yield json.dumps(_notification(group, sent, number, peer)).encode()
+
+
+def _notification(group: int, sent: int, number: int, peer: str) -> dict[str, Any]:
+    service = f"s{group}"
+    firing = AT_FIRST if sent == 0 else ALERTS
+    alerts = [
+        alert(service, started=group * ALERTS + n, pod=f"{service}-{n:02}", namespace="prod")
+        for n in range(firing)
+    ]
+    for one in alerts:  # each evaluation words it anew
+        one["annotations"]["description"] = f"{10 + sent}.{number} % of the requests fail"
+    if number:
+        alerts.reverse()
+    return delivery(*alerts, externalURL=f"http://{peer}.example:9093")
+
+
+async def resent_storm(folder: Path, tree: Path, build: str) -> ResentStorm:
+    """Let the storm come over the daemon whose code is in `tree`, working in `folder`."""
+    seen = ResentStorm(build)
+    commits = folder / "commits"
+    program = (str(HERE / "slow_daemon.py"), "0", str(commits))
+    async with outside(GROUPS) as (prometheus, pager), aiohttp.ClientSession() as http:
+        settings = SETTINGS.replace("http://127.0.0.1:9", prometheus)
+        roster = ROSTER.replace("console: true", "webhook: env:STORM_PAGER")
+        lay_out(folder, settings=settings, rules=MINUTES_RULE, more={"rules/roster.yaml": roster})
+        daemon = Daemon(folder, program)
+        try:
+            daemon.start({"PYTHONPATH": str(tree), "STORM_PAGER": f"{pager}/page"})
+            await _watch(seen, http, daemon, pager)
+            daemon.stop()
+        finally:
+            daemon.drop()
+    seen.commits = int(commits.read_text())
+    _count(seen, daemon)
+    return seen
+
+
+async def _watch(
+    seen: ResentStorm, http: aiohttp.ClientSession, daemon: Daemon, pager: str
+) -> None:
+    began = time.time()
+    probing = [
+        asyncio.create_task(probe(seen.probes, http, f"{daemon.url}/-/healthy", PROBE_EVERY))
+    ]
+    bodies = list(notifications())
+    seen.posted = len(bodies)
+    due = iter([(began + LASTS * n / len(bodies), body) for n, body in enumerate(bodies)])
+    posting = asyncio.gather(*(_post(http, daemon, due) for _ in range(CLIENTS)))
+    while not await asyncio.to_thread(daemon.journal.incidents):
+        await asyncio.sleep(0.1)
+    first = next(iter(await asyncio.to_thread(daemon.journal.incidents)))
+    for path in ("/", f"/incidents/{first}", "/storm"):
+        took = seen.pages.setdefault(path.replace(first, "…"), [])
+        probing.append(asyncio.create_task(probe(took, http, f"{daemon.url}{path}", PAGE_EVERY)))
+    await posting
+    seen.answered = time.time() - began
+    while time.time() - began < (WATCHED if seen.done else LONGEST):
+        if seen.done is None and await _all_told(http, daemon, pager):
+            seen.done = time.time() - began
+        await asyncio.sleep(1)
+        if time.time() - began >= WATCHED and not seen.cpu_s:
+            seen.rss_mb, seen.cpu_s = used(daemon)
+    for each in probing:
+        assert not each.done(), each.result()
+        each.cancel()
+    seen.rss_mb = used(daemon)[0]
+    async with http.get(f"{pager}/calls") as answer:
+        seen.calls = await answer.json()
+
+
+async def _all_told(http: aiohttp.ClientSession, daemon: Daemon, pager: str) -> bool:
+    async with http.get(f"{pager}/pages") as answer:
+        if len(await answer.json()) < GROUPS:
+            return False
+    return not await asyncio.to_thread(daemon.journal.unprocessed)
+
+
+async def _post(
+    http: aiohttp.ClientSession, daemon: Daemon, due: Iterator[tuple[float, bytes]]
+) -> None:
+    for at, body in due:
+        await asyncio.sleep(max(0.0, at - time.time()))
+        async with http.post(f"{daemon.url}/api/v1/alerts", data=body) as answer:
+            assert answer.status == 200, await answer.text()
+
+
+def _count(seen: ResentStorm, daemon: Daemon) -> None:
+    told = [(incident, alert["fingerprint"]) for incident, alert in daemon.journal.alerts()]
+    entries = daemon.journal.entries()
+    seen.alerts, seen.different_alerts = len(told), len({alert for _, alert in told})
+    seen.incidents = len(daemon.journal.incidents())
+    opened = (entry.event["key"] for entry in entries if entry.kind == "IncidentOpened")
+    seen.keys = len(set(opened))
+    seen.deliveries = daemon.journal.deliveries()
+    seen.entries = Counter(entry.kind for entry in entries)
