@@ -18,12 +18,13 @@ from aiohttp import web
 from tests.acceptance.prometheus_double import PrometheusDouble, Trouble
 
 ANSWERS_AFTER = 0.005
+STEADY = ("cpu_seconds_total", "memory_bytes", "open_connections", "queue_length", "threads")
 
 
 async def _serve(services: int) -> None:
     failing = Trouble(time.time() - 30)
     troubles = {f"s{n}": failing for n in range(services)}
-    prometheus = PrometheusDouble(delay=ANSWERS_AFTER, troubles=troubles)
+    prometheus = PrometheusDouble(delay=ANSWERS_AFTER, troubles=troubles, steady=STEADY)
     single: set[str] = set()
     paged: list[float] = []
     calls = 0

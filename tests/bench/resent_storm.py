@@ -16,8 +16,9 @@ from typing import Any
 import aiohttp
 
 from tests.acceptance.deliveries import alert, delivery
-from tests.acceptance.running import ROSTER, RULE, SETTINGS, Daemon, lay_out
-from tests.bench.storm import HERE, outside, probe, used
+from tests.acceptance.running import ROSTER, RULE, SETTINGS, TOKEN, Daemon, lay_out
+from tests.acceptance.waiting import until
+from tests.bench.storm import HERE, outside, probe, probe_once, used
 
 GROUPS = 500
 ALERTS = 20
@@ -90,7 +91,11 @@ async def resent_storm(folder: Path, tree: Path, build: str) -> ResentStorm:
     seen = ResentStorm(build)
     commits = folder / "commits"
     program = (str(HERE / "slow_daemon.py"), "0", str(commits))
-    async with outside(GROUPS) as (prometheus, pager), aiohttp.ClientSession() as http:
+    person = {"Authorization": f"Bearer {TOKEN}"}
+    async with (
+        outside(GROUPS) as (prometheus, pager),
+        aiohttp.ClientSession(headers=person) as http,
+    ):
         settings = SETTINGS.replace("http://127.0.0.1:9", prometheus)
         roster = ROSTER.replace("console: true", "webhook: env:STORM_PAGER")
         lay_out(folder, settings=settings, rules=MINUTES_RULE, more={"rules/roster.yaml": roster})
@@ -117,12 +122,12 @@ async def _watch(
     seen.posted = len(bodies)
     due = iter([(began + LASTS * n / len(bodies), body) for n, body in enumerate(bodies)])
     posting = asyncio.gather(*(_post(http, daemon, due) for _ in range(CLIENTS)))
-    while not await asyncio.to_thread(daemon.journal.incidents):
-        await asyncio.sleep(0.1)
-    first = next(iter(await asyncio.to_thread(daemon.journal.incidents)))
-    for path in ("/", f"/incidents/{first}", "/storm"):
+    await until("the first incident", daemon.journal.incidents)
+    first = next(iter(daemon.journal.incidents()))
+    for path in (f"/incidents/{first}", "/storm"):
         took = seen.pages.setdefault(path.replace(first, "…"), [])
         probing.append(asyncio.create_task(probe(took, http, f"{daemon.url}{path}", PAGE_EVERY)))
+    probing.append(asyncio.create_task(_browse(seen.pages.setdefault("/", []), http, daemon)))
     await posting
     seen.answered = time.time() - began
     while time.time() - began < (WATCHED if seen.done else LONGEST):
@@ -137,6 +142,27 @@ async def _watch(
     seen.rss_mb = used(daemon)[0]
     async with http.get(f"{pager}/calls") as answer:
         seen.calls = await answer.json()
+
+
+async def _browse(took: list[float], http: aiohttp.ClientSession, daemon: Daemon) -> None:
+    """An open page of all incidents: it is asked for again whenever it is told of a change."""
+    asked = asyncio.Event()
+
+    async def refresh() -> None:
+        while True:
+            asked.clear()
+            await probe_once(took, http, f"{daemon.url}/")
+            await asked.wait()
+
+    refreshing = asyncio.create_task(refresh())
+    try:
+        forever = aiohttp.ClientTimeout(total=None)
+        async with http.get(f"{daemon.url}/live?since=0", timeout=forever) as stream:
+            async for line in stream.content:
+                if line.startswith(b"event: changed"):
+                    asked.set()
+    finally:
+        refreshing.cancel()
 
 
 async def _all_told(http: aiohttp.ClientSession, daemon: Daemon, pager: str) -> bool:

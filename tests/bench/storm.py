@@ -118,18 +118,21 @@ async def _post(http: aiohttp.ClientSession, daemon: Daemon, bodies: Iterator[by
             assert answer.status == 200, await answer.text()
 
 
-async def probe(
-    took: list[float], http: aiohttp.ClientSession, url: str, every: float, status: int = 200
-) -> None:
+async def probe(took: list[float], http: aiohttp.ClientSession, url: str, every: float) -> None:
     """Ask for that address again and again until cancelled, and note how long each answer takes;
     all in seconds."""
     while True:
-        begin = time.perf_counter()
-        async with http.get(url) as answer:
-            await answer.read()
-            assert answer.status == status, f"{url} answered {answer.status}"
-        took.append(time.perf_counter() - begin)
+        await probe_once(took, http, url)
         await asyncio.sleep(every)
+
+
+async def probe_once(took: list[float], http: aiohttp.ClientSession, url: str) -> None:
+    """Ask for that address, and note how long the answer takes, in seconds."""
+    begin = time.perf_counter()
+    async with http.get(url, allow_redirects=False) as answer:
+        await answer.read()
+        assert answer.status == 200, f"{url} answered {answer.status}"
+    took.append(time.perf_counter() - begin)
 
 
 def used(daemon: Daemon) -> tuple[float, float]:
