@@ -29,13 +29,14 @@ NOTIFICATIONS = 3
 """Each peer tells of each group so often: once, and twice again."""
 LASTS = 60.0
 CLIENTS = 32
+RETRY = 1.0
 PROBE_EVERY = 0.05
 PAGE_EVERY = 1.0
 WATCHED = 90.0
-"""So many seconds after the first POST it is counted what the daemon has used: what 500 open
-incidents cost while they go on is part of it."""
+"""So many seconds after the first POST, or once all is done if that is later, it is counted what
+the daemon has used: what 500 open incidents cost while they go on is part of it."""
 LONGEST = 240.0
-"""So many seconds are waited for the last incident and its page."""
+"""So many seconds are waited until all is done."""
 MINUTES_RULE = RULE.replace("[1s, 3s]", "[1m, 5m]").replace("baseline: 1m", "baseline: 1h")
 
 
@@ -45,9 +46,12 @@ class ResentStorm:
 
     build: str
     posted: int = 0
+    refused: int = 0
+    """How often it was said to come again later."""
     answered: float = 0.0
     done: float | None = None
-    """When all incidents were there with all their alerts, and paged for; None if never."""
+    """When all incidents were there with all their alerts, measured and paged for; None if
+    never."""
     probes: list[float] = field(default_factory=list)
     pages: dict[str, list[float]] = field(default_factory=dict)
     rss_mb: float = 0.0
@@ -121,7 +125,7 @@ async def _watch(
     bodies = list(notifications())
     seen.posted = len(bodies)
     due = iter([(began + LASTS * n / len(bodies), body) for n, body in enumerate(bodies)])
-    posting = asyncio.gather(*(_post(http, daemon, due) for _ in range(CLIENTS)))
+    posting = asyncio.gather(*(_post(seen, http, daemon, due) for _ in range(CLIENTS)))
     await until("the first incident", daemon.journal.incidents)
     first = next(iter(daemon.journal.incidents()))
     for path in (f"/incidents/{first}", "/storm"):
@@ -131,15 +135,13 @@ async def _watch(
     await posting
     seen.answered = time.time() - began
     while time.time() - began < (WATCHED if seen.done else LONGEST):
+        await asyncio.sleep(1)
         if seen.done is None and await _all_told(http, daemon, pager):
             seen.done = time.time() - began
-        await asyncio.sleep(1)
-        if time.time() - began >= WATCHED and not seen.cpu_s:
-            seen.rss_mb, seen.cpu_s = used(daemon)
+    seen.rss_mb, seen.cpu_s = used(daemon)
     for each in probing:
         assert not each.done(), each.result()
         each.cancel()
-    seen.rss_mb = used(daemon)[0]
     async with http.get(f"{pager}/calls") as answer:
         seen.calls = await answer.json()
 
@@ -169,16 +171,29 @@ async def _all_told(http: aiohttp.ClientSession, daemon: Daemon, pager: str) -> 
     async with http.get(f"{pager}/pages") as answer:
         if len(await answer.json()) < GROUPS:
             return False
-    return not await asyncio.to_thread(daemon.journal.unprocessed)
+    if await asyncio.to_thread(daemon.journal.unprocessed):
+        return False
+    return await asyncio.to_thread(daemon.journal.count, "ProblemDefined") >= GROUPS
 
 
 async def _post(
-    http: aiohttp.ClientSession, daemon: Daemon, due: Iterator[tuple[float, bytes]]
+    seen: ResentStorm,
+    http: aiohttp.ClientSession,
+    daemon: Daemon,
+    due: Iterator[tuple[float, bytes]],
 ) -> None:
     for at, body in due:
         await asyncio.sleep(max(0.0, at - time.time()))
-        async with http.post(f"{daemon.url}/api/v1/alerts", data=body) as answer:
-            assert answer.status == 200, await answer.text()
+        while not await _taken(http, daemon, body):
+            seen.refused += 1
+            await asyncio.sleep(RETRY)
+
+
+async def _taken(http: aiohttp.ClientSession, daemon: Daemon, body: bytes) -> bool:
+    """Whether it is stored; else it is sent again, as Alertmanager does."""
+    async with http.post(f"{daemon.url}/api/v1/alerts", data=body) as answer:
+        assert answer.status in {200, 503}, await answer.text()
+        return answer.status == 200
 
 
 def _count(seen: ResentStorm, daemon: Daemon) -> None:

@@ -49,10 +49,11 @@ def _tell(storms: list[ResentStorm]) -> None:
     def row(name: str, *values: str) -> None:
         table.add_row(name, *values)
 
-    row("POSTs · stored", *(f"{s.posted} · {s.deliveries}" for s in storms))
+    posts = (f"{s.posted} · {s.deliveries} · {s.refused}" for s in storms)
+    row("POSTs · stored · to come again", *posts)
     row("all answered after", *(f"{s.answered:.1f} s" for s in storms))
     row(
-        "all open and called for",
+        "all open, measured, called for",
         *(f"{s.done:.1f} s" if s.done else f"not in {LONGEST:.0f} s" for s in storms),
     )
     row("incidents · alerts", *(f"{s.incidents} · {s.alerts}" for s in storms))
