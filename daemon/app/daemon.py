@@ -420,7 +420,7 @@ class Daemon:
             loading=lambda: self._reloader.last,
             version=self._version,
             started_at=self._started_at,
-            store=StoreReport(kind="sqlite", name=self._settings.store.name, schema_version=SCHEMA),
+            store=StoreReport(kind=self._store.kind, name=self._store.name, schema_version=SCHEMA),
             actions=len(self._actions),
             autonomy=self._autonomy.record,
             peers={
