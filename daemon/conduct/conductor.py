@@ -104,11 +104,8 @@ class Conductor:
         self._flights: list[_Flight] = []
         self._executor = Executor(repository, Stage(active, dependencies))
         self._drilling: dict[str, Executor] = {}
-<<<<<<< HEAD
         self.pulse = Pulse()
-=======
         repository.listeners.append(self._on_append)
->>>>>>> h-D
 
     @property
     def tasks(self) -> tuple[int, int]:
@@ -158,13 +155,9 @@ class Conductor:
             # Nothing is under way, and nothing is awaited before whatever comes now is noticed.
             self._conducted.discard(incident)
             self._repository.forget(incident)
+            self.pulse.ends(incident)
         self._flights.remove(flight)
         self._drilling.pop(incident, None)
-<<<<<<< HEAD
-        self._repository.forget(incident)
-        self.pulse.ends(incident)
-=======
->>>>>>> h-D
 
     def _executor_of(self, incident: Incident) -> Executor:
         """Who carries out its effects: the real one, or in a drill one that touches nothing real.
