@@ -35,6 +35,7 @@ from daemon.core.decision import (
 )
 from daemon.core.incident import events as e
 from daemon.core.incident.drill_mark import DrillMark
+from daemon.core.incident.events import FORMAT
 from daemon.core.incident.state import Incident, Phase
 from daemon.core.ports.journal import ClaimRefused
 from daemon.core.ports.replicas import NotOurs, NotOwner, must_act
@@ -217,6 +218,12 @@ class Conductor:
             if not self._repository.ownership.owns(incident):
                 return True
             before = await self._repository.load(incident)
+            if before.format > FORMAT:
+                _log.warning(
+                    "left to a newer stopgap, which has written what this one cannot judge",
+                    kinds=before.beyond,
+                )
+                return True
             executor = self._executor_of(before)
             views = await self._outlook(before, executor)
             # What was told meanwhile counts, too: a steady stream of news must not make each
