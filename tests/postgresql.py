@@ -73,7 +73,7 @@ class Server:
         """A new one in `folder`, started, with the template database."""
         server = cls(folder, free_port(), durable)
         folder.mkdir(parents=True, exist_ok=True)
-        _give_to_postgres(folder)
+        give_to_postgres(folder)
         initdb = [str(binaries() / "initdb"), "-D", str(folder / "data"), "-U", _USER]
         # Not sorted by code points: where we need that, we ask for it.
         server._run(
@@ -104,7 +104,7 @@ class Server:
                 stderr=log,
                 cwd=self.folder,
                 start_new_session=True,
-                **_as_postgres(),
+                **as_postgres(),
             )
         self.wait()
 
@@ -161,7 +161,7 @@ class Server:
         return self.process
 
     def _run(self, command: list[str]) -> None:
-        subprocess.run(command, check=True, capture_output=True, cwd=self.folder, **_as_postgres())
+        subprocess.run(command, check=True, capture_output=True, cwd=self.folder, **as_postgres())
 
 
 @pytest.fixture(scope="session")
@@ -236,7 +236,7 @@ def _end_with(server: Server, process: int) -> None:
     _KEPT.extend((watcher, started))
 
 
-def _as_postgres() -> dict[str, object]:
+def as_postgres() -> dict[str, object]:
     """The server refuses to be root."""
     if os.geteuid() != 0:
         return {}
@@ -244,7 +244,7 @@ def _as_postgres() -> dict[str, object]:
     return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
 
-def _give_to_postgres(folder: Path) -> None:
+def give_to_postgres(folder: Path) -> None:
     if os.geteuid() == 0:
         user = pwd.getpwnam("postgres")
         os.chown(folder, user.pw_uid, user.pw_gid)

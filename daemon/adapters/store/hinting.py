@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable
+from typing import Any
 
 import structlog
 from sqlalchemy import Connection
@@ -60,21 +61,14 @@ class PostgresHint:
 
     async def _listen(self, ring: Callable[[], None]) -> float:
         """Until what we send to ourselves does not come; then how long to rest."""
-        import psycopg  # the extra `postgresql`; without it there is no such store
-
-        connection = await psycopg.AsyncConnection.connect(
-            self._url,
-            autocommit=True,
-            prepare_threshold=None,
-            connect_timeout=_CONNECT_SECONDS,
-            application_name="stopgap-news",
-        )
-        async with connection:
+        async with await self._connect() as connection:
             await connection.execute(f"LISTEN {CHANNEL}")
             ring()  # for what came before we listened
             while True:
                 token = secrets.token_hex(8)
-                await connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, token))
+                # By another connection: PgBouncer passes on what comes with an answer of our own.
+                async with await self._connect() as other:
+                    await other.execute("SELECT pg_notify(%s, %s)", (CHANNEL, token))
                 if not await self._heard(connection, token, ring):
                     break
                 self._say(works=True)
@@ -83,9 +77,20 @@ class PostgresHint:
         self._say(works=False)
         return _RESTS
 
-    async def _heard(self, connection: object, token: str, ring: Callable[[], None]) -> bool:
+    async def _connect(self) -> Any:
+        import psycopg  # the extra `postgresql`; without it there is no such store
+
+        return await psycopg.AsyncConnection.connect(
+            self._url,
+            autocommit=True,
+            prepare_threshold=None,
+            connect_timeout=_CONNECT_SECONDS,
+            application_name="stopgap-news",
+        )
+
+    async def _heard(self, connection: Any, token: str, ring: Callable[[], None]) -> bool:
         """Whether what we sent came."""
-        notifies = connection.notifies(timeout=self._proof_seconds)  # type: ignore[attr-defined]
+        notifies = connection.notifies(timeout=self._proof_seconds)
         async for notification in notifies:
             ring()
             if notification.payload == token:
