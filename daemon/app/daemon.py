@@ -288,6 +288,7 @@ class Daemon:
                 tasks=lambda: self._conductor.tasks,
                 store_trouble=self._health.trouble,
                 withdrawn=self._autonomy.withdrawn,
+                replicas=self._replica.last_survey,
             )
         )
 
@@ -444,6 +445,8 @@ class Daemon:
             oncall=self._oncall,
             maintenance=self._maintenance,
             storms=lambda: self._storms.storms,
+            replicas=self._replica.register,
+            replica_name=self._replica.fence.replica,
             status_page=self._status_page.page if self._status_page else None,
         )
         async with serving(self._settings, context, self._certificate):

@@ -28,6 +28,7 @@ from daemon.cli.doctor import alertmanager, dependencies, local, monitoring, peo
 from daemon.cli.doctor.certificate import check_certificate
 from daemon.cli.doctor.context import Check, Installation, examine
 from daemon.cli.doctor.files import check_files
+from daemon.cli.doctor.replicas import check_replicas
 from daemon.cli.doctor.rooms import check_rooms
 from daemon.cli.doctor.status_page import check_status_page
 from daemon.cli.doctor.targets import check_targets
@@ -42,6 +43,7 @@ CHECKS: Mapping[str, Check] = {
     "rules": local.check_rules_folder,
     "secrets": local.check_secrets,
     "store": local.check_store_health,
+    "replicas": check_replicas,
     "tls": check_certificate,
     "files": check_files,
     "daemon": local.check_address,
