@@ -68,7 +68,8 @@ class Writer:
             if self._busy:
                 return
             self._busy = True
-        # Not at once: whatever else the loop has to do now may bring more for the same commit.
+        # Not at once: whatever else the loop has to do now may bring more for the same commit. By
+        # the loop, as all work in threads: a simulation carries it out at a moment of its own.
         loop = asyncio.get_running_loop()
         loop.call_soon(loop.run_in_executor, self._thread, self._work_off)
 
