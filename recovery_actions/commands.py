@@ -131,7 +131,8 @@ async def run_argv(argv: Sequence[str], timeout: timedelta, base: Path, umask: i
     """Run a command in the folder `base` until it ends or the timeout has passed; -1: our umask.
 
     At the timeout the whole process group gets SIGTERM, and SIGKILL after GRACE. Cancelling this
-    coroutine lets the command go on; it is reaped when it ends. Raises nothing else.
+    coroutine lets the command go on until then, or for good once the daemon is gone. Raises
+    nothing else.
 
     Output goes to an unlinked file, not to a pipe: whoever still writes after we are gone does
     not die of SIGPIPE, and a service that the command leaves running does not keep us waiting.
@@ -145,7 +146,7 @@ async def run_argv(argv: Sequence[str], timeout: timedelta, base: Path, umask: i
             process = _start(argv, base, spool, umask)
         except OSError as error:
             return _not_started(argv, error)
-        ended = _reap(process)
+        ended = _reap(process, timeout + GRACE)
         if await _wait(ended, timeout, spool):
             return _exited(argv, ended.result(), _tail(spool))
         stopped = await _stop_group(process.pid)
@@ -213,13 +214,18 @@ def _start(
     )
 
 
-def _reap(process: subprocess.Popen[bytes]) -> asyncio.Future[int]:
-    """The exit status to come. A thread waits for it, so no zombie stays if nobody else does."""
+def _reap(process: subprocess.Popen[bytes], most: timedelta | None = None) -> asyncio.Future[int]:
+    """The exit status to come. A thread waits for it, so no zombie stays if nobody else does; it
+    ends the process group after `most`, if nobody else has."""
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[int] = loop.create_future()
 
     def wait() -> None:
-        status = process.wait()
+        try:
+            status = process.wait(None if most is None else most.total_seconds())
+        except subprocess.TimeoutExpired:
+            _signal_group(process.pid, signal.SIGKILL)
+            status = process.wait()
         with suppress(RuntimeError):  # the loop is closed: nobody is interested any more
             loop.call_soon_threadsafe(ended.set_result, status)
 

@@ -19,6 +19,7 @@ from daemon.core.ports.actions import ActionContext, Landed, Ready, Refused
 from daemon.core.values.outcome import Outcome, Temporary
 from daemon.core.values.units import Duration
 from recovery_actions.commands import (
+    GRACE,
     CommandReason,
     Ran,
     run_argv,
@@ -161,11 +162,13 @@ class HelmRollback:
             return as_outcome(NotReady("no_healthy_item", text))
         argv = self._argv(params, intent["revision"])
         await context.progress(f"{shown_command(argv)} has been started")
-        # Helm's timeout is for each of its steps, so it may well need more than one of them.
-        ran = await run_argv(
-            argv, 2 * params.timeout + _EVERY, self._workshop.base, self._workshop.umask
-        )
+        context.must_act()
+        ran = await run_argv(argv, _longest(params), self._workshop.base, self._workshop.umask)
         return await self._judged(params, intent, ran)
+
+    def lingers(self, params: HelmRollbackParams) -> timedelta:
+        """Until Helm is ended, if whoever started it still lives."""
+        return _longest(params) + GRACE
 
     async def check(
         self, params: HelmRollbackParams, intent: Mapping[str, str], context: ActionContext
@@ -301,6 +304,11 @@ def _changed(
         "look who deployed"
     )
     return NotReady("changed_meanwhile", text)
+
+
+def _longest(params: HelmRollbackParams) -> timedelta:
+    # Helm's timeout is for each of its steps, so it may well need more than one of them.
+    return 2 * params.timeout + _EVERY
 
 
 def _unreadable(error: NoSuchRelease | HelmForbidden) -> Refused:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 
 from pydantic import BaseModel
 
@@ -105,6 +106,7 @@ class HttpCall:
         if await self._true(params) == "done":
             text = f"it was as wanted already, without {request}"
             return ending(result="done", reason="already_so", detail=text)
+        context.must_act()
         try:
             answer = await self._send(params, secrets, context.token)
         except NotSent as error:
@@ -117,6 +119,10 @@ class HttpCall:
         outcome = _judged(params, answer, secrets)
         doubtful = outcome.reason == "server_error"
         return await self._but_true(params, outcome) if doubtful else outcome
+
+    def lingers(self, params: HttpCallParams) -> timedelta:
+        """What was sent may be worked off until nobody would wait for the answer any more."""
+        return params.timeout
 
     async def check(
         self, params: HttpCallParams, intent: Mapping[str, str], context: ActionContext

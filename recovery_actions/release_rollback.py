@@ -27,6 +27,7 @@ from daemon.core.ports.actions import ActionContext, Landed, Ready, Refused
 from daemon.core.values.outcome import Outcome
 from daemon.core.values.units import Duration, Frozen
 from recovery_actions.commands import (
+    GRACE,
     Argv,
     run_argv,
     shown_command,
@@ -133,6 +134,10 @@ class ReleaseRollback:
             await context.progress(switched)
             return await self._restart(params, releases, intent, context)
 
+    def lingers(self, params: ReleaseRollbackParams) -> timedelta:
+        """Until the restart is ended, if whoever started it still lives."""
+        return params.restart_timeout + GRACE
+
     async def check(
         self, params: ReleaseRollbackParams, intent: Mapping[str, str], context: ActionContext
     ) -> Landed:
@@ -175,6 +180,7 @@ class ReleaseRollback:
         context: ActionContext,
     ) -> Outcome:
         before, after = intent["from"], intent["to"]
+        context.must_act()
         ran = await run_argv(params.restart, params.restart_timeout, self._base, self._umask)
         live = await asyncio.to_thread(releases.live)
         facts = {"from": before, "to": after, "live": live, "output": ran.output}

@@ -18,6 +18,7 @@ from daemon.core.ports.actions import ActionContext, Landed, Ready, Refused
 from daemon.core.values.outcome import Outcome
 from daemon.core.values.units import Duration, Frozen
 from recovery_actions.commands import (
+    GRACE,
     Argv,
     PlainText,
     run_argv,
@@ -78,6 +79,7 @@ class RunCommand:
         """
         if obstacle := self.allowed(params):
             return ending(result="refused", reason="command_not_allowed", detail=obstacle)
+        context.must_act()
         ran = await run_argv(params.argv, params.timeout, self._base, self._umask)
         return ending(
             result="done" if ran.reason == "succeeded" else "failed",
@@ -85,6 +87,10 @@ class RunCommand:
             detail=ran.text,
             facts={"output": ran.output} if ran.output else {},
         )
+
+    def lingers(self, params: RunCommandParams) -> timedelta:
+        """Until it is ended, if whoever started it still lives."""
+        return params.timeout + GRACE
 
     async def check(
         self, params: RunCommandParams, intent: Mapping[str, str], context: ActionContext

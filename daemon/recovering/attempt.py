@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 import structlog
@@ -20,7 +21,7 @@ from daemon.core.changes.suspects import Candidate, Change, last_healthy
 from daemon.core.incident import events as e
 from daemon.core.incident.reasons import AttemptReason
 from daemon.core.incident.state import Incident
-from daemon.core.ports.actions import Action, ActionContext, Ready, Refused, Shows
+from daemon.core.ports.actions import Action, ActionContext, Lingers, Ready, Refused, Shows
 from daemon.core.ports.replicas import NotOurs, NotOwner, must_act
 from daemon.core.recovery.concurrent import concurrence, upstream_of
 from daemon.core.recovery.growth import unweighed_change
@@ -28,6 +29,7 @@ from daemon.core.recovery.guardrails import GLOBAL, stormy
 from daemon.core.recovery.lifecycle import freshness, withheld
 from daemon.core.recovery.plan import approval_voided, plan_of, scope_of
 from daemon.core.rules.rule import Rule
+from daemon.core.values.lease import DEFAULT_LEASE
 from daemon.core.values.outcome import Outcome, Permanent, Result, Temporary
 from daemon.core.values.units import format_duration
 from daemon.instrumentation import SpanAttributes
@@ -178,6 +180,7 @@ class Attempt:
     ) -> dict[str, str] | Outcome:
         """After a restart: did it come true?"""
         action = self.action
+        await self._outlive(incident, params)
         try:
             with self._span("check"):
                 landed = await _called_patiently(
@@ -199,6 +202,19 @@ class Attempt:
                 return stopped
         await context.progress("carried on after a restart")
         return intent
+
+    async def _outlive(self, incident: Incident, params: Any) -> None:
+        """Wait until nothing is at work any more that another replica has begun: it may have
+        begun it as late as its lease would have let it."""
+        begun = incident.step(self.number).begun_at
+        if self.repository.ownership.fence is None or begun is None:
+            return
+        if isinstance(self.action, Lingers):
+            until = begun + DEFAULT_LEASE + self.action.lingers(params)
+            left = (until - self.repository.clock()).total_seconds()
+            if left > 0:
+                _log.info("what another replica began may still be at work", seconds=round(left))
+                await asyncio.sleep(left)
 
     async def _evidence(
         self, incident: Incident, params: Any, context: ActionContext
@@ -352,6 +368,7 @@ class Attempt:
             step=self.number,
             within=self.within,
             suspect=_suspect(incident, self.number),
+            must_act=partial(must_act, self.repository.ownership, incident.id),
             stages=JournaledStages(
                 self.repository, self.step_context, self.rule, incident.id, self.number
             ),

@@ -103,12 +103,9 @@ async def test_both_get_the_same_deliveries_and_it_is_told_as_often_as_one(stage
         await story.daemons["a"].at(180)
         for name in ("a", "b", "b"):
             await story.daemons[name].receives(alert())
-        await story.daemons["b"].receives(alert(), alert(service="cart"))
         await story.daemons["a"].at(1800)
-        # Both act on one target, so one of them does.
-        shop = next(i for i in await stage.incidents() if i.recovered_by)
+        shop = await story.daemons["b"].incident()
     kinds = [entry.event.kind for entry in stage.journal.entries[shop.id]]
-    assert len(stage.journal.rows) == 2
     assert kinds.count("IncidentOpened") == 1
     assert kinds.count("StepStarted") == kinds.count("StepFinished") == 1
     assert shop.closed is not None
@@ -305,3 +302,34 @@ async def test_one_that_joins_gets_its_part_of_what_is_new_and_of_the_dead_ones(
         owners = [h.owner for h in stage.journal.rows.values()]
         assert owners.count("a") == 0
         assert owners.count("b") == owners.count("c") == 4
+
+
+async def test_what_may_outlive_its_replica_is_looked_at_when_it_is_over(stage: Stage) -> None:
+    """A command goes on when the daemon that started it dies, and nobody sees that it does."""
+
+    class Command(Watched):
+        """An action like `run_command`."""
+
+        def lingers(self, params: Any) -> timedelta:
+            return timedelta(seconds=60)
+
+    async with replicas(stage, "a", "b") as story:
+        command = stage.actions["rollback"] = Command("rollback")
+        command.landed = "unknown"
+        a, b = story.daemons["a"], story.daemons["b"]
+        await a.at(180)
+        await a.receives(alert())
+        await a.at(183)
+        await story.kill("a")
+        await b.at(180 + 70)
+        assert story.owner() == "b"
+        assert command.checks == 0
+        incident = await b.incident()
+        assert incident.steps[1].status == "running"
+        assert [run.finished for run in stage.journal.runs] == [None], "its target is locked"
+        await b.at(180 + 80)
+        assert command.checks == 1
+        incident = await b.incident()
+    assert incident.steps[1].outcome is not None
+    assert incident.steps[1].outcome.reason == "interrupted"
+    assert len(command.runs) == 1

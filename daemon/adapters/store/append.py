@@ -14,7 +14,7 @@ from sqlalchemy import Connection, bindparam, case, func, select, update
 
 from daemon.adapters.store import locks
 from daemon.adapters.store.ledger import Ledger, Line, packed
-from daemon.adapters.store.replicas import lapsed, not_owner
+from daemon.adapters.store.replicas import lease_faults, not_owner
 from daemon.adapters.store.schema import (
     events,
     head_has_routes,
@@ -150,7 +150,7 @@ def append(
     grown: list[dict[str, Any]] = []
     lines: list[Line] = []
     answers: list[Refusal | None] = []
-    wrong = lapsed(connection, {one.fence for one in appends if one.fence is not None}, clock)
+    wrong = lease_faults(connection, {one.fence for one in appends if one.fence is not None}, clock)
     for append in appends:
         end = ends.get(append.incident)
         if end is None or end.seq != append.expected:

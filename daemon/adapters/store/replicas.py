@@ -181,7 +181,7 @@ class SqlReplicas:
         return taken
 
     def _lapsed(self, connection: Connection) -> bool:
-        return any(lapsed(connection, [self._fence], self._clock).values())
+        return any(lease_faults(connection, [self._fence], self._clock).values())
 
     def _own(self, found: Iterable[str], connection: Connection) -> list[str]:
         taken = list(found)
@@ -200,7 +200,7 @@ def database_now(connection: Connection, clock: Callable[[], datetime]) -> datet
     return clock()
 
 
-def lapsed(
+def lease_faults(
     connection: Connection, fences: Collection[Fence], clock: Callable[[], datetime]
 ) -> dict[Fence, str]:
     """Why each of these processes may not begin an effect now; empty for one that may."""

@@ -63,7 +63,7 @@ def _apply(step: StepState, at: datetime, event: e.StepEvent) -> StepState:
         case e.StepStarted():
             return _started(step, at, event)
         case e.EvidenceTaken() | e.StepPrepared():
-            return _prepared(step, event)
+            return _prepared(step, at, event)
         case e.StageReached() | e.StageRuled():
             return _staged(step, at, event)
         case e.StepFinished():
@@ -73,7 +73,7 @@ def _apply(step: StepState, at: datetime, event: e.StepEvent) -> StepState:
         case e.AutonomyWithdrawn() | e.AutonomyRestored():
             return replace(step, withdrew_autonomy=isinstance(event, e.AutonomyWithdrawn))
         case e.StepProgressed():
-            return step
+            return replace(step, begun_at=at)
         case _:
             assert_never(event)
 
@@ -84,10 +84,10 @@ def _looked_at(step: StepState, at: datetime, event: e.StepObserved | e.StepRehe
     return replace(step, observed=event.reason, rehearsed=event.rehearsed, observation=event)
 
 
-def _prepared(step: StepState, event: e.EvidenceTaken | e.StepPrepared) -> StepState:
+def _prepared(step: StepState, at: datetime, event: e.EvidenceTaken | e.StepPrepared) -> StepState:
     if isinstance(event, e.EvidenceTaken):
         return replace(step, evidence=event)
-    return replace(step, summary=event.summary, intent=event.intent)
+    return replace(step, summary=event.summary, intent=event.intent, begun_at=at)
 
 
 def _staged(step: StepState, at: datetime, event: e.StageReached | e.StageRuled) -> StepState:

@@ -69,7 +69,8 @@ class StepState:
     `ask_reason`: why people were last asked to approve it; `asking`: nobody has since, or what they
     gave does not count any more. `approvals`: how often people have approved it. `reopened`: it was
     passed over, and applies by what became known later. `dry_run`: the newest, made
-    while people are asked. `stage`: where it stopped midway.
+    while people are asked. `stage`: where it stopped midway. `begun_at`: when its run has last
+    begun, or gone on after a restart; what it does to the world does not begin before.
     """
 
     number: int
@@ -104,6 +105,7 @@ class StepState:
     started_at: datetime | None = None
     summary: str = ""
     intent: Mapping[str, str] | None = None
+    begun_at: datetime | None = None
     stage: StepStage | None = None
     finished_at: datetime | None = None
     outcome: Outcome | None = None

@@ -51,6 +51,10 @@ class Stages(Protocol):
         """Wait for the ruling, at most `limit`: without a sign that it helps, it is to stop."""
 
 
+def _may_always() -> None:
+    """There is no other replica."""
+
+
 @dataclass(frozen=True)
 class ActionContext:
     """What an action may know and use.
@@ -59,7 +63,9 @@ class ActionContext:
     incident, `step` its number in the plan. `expected` is the item that must be live for the step
     to make sense; empty if any will do. `progress` writes to the timeline. `within` is how long the
     run may take in all, None if nobody says; `suspect` the change that is blamed, if it is one of
-    this target. `stages` rules on what stops midway; None where nobody measures.
+    this target. `stages` rules on what stops midway; None where nobody measures. `must_act` is
+    asked right before each thing that is done to the world: it raises once another replica may be
+    at it, and nothing is to be done then.
     """
 
     token: str
@@ -72,6 +78,7 @@ class ActionContext:
     within: timedelta | None = None
     suspect: Change | None = None
     stages: Stages | None = None
+    must_act: Callable[[], None] = _may_always
 
 
 @dataclass(frozen=True)
@@ -130,6 +137,14 @@ class Shows(Protocol):
     async def show(self, params: Any, context: ActionContext) -> Mapping[str, str]:
         """What stands there now (live item, replicas, pods, …) as short plain texts; changes
         nothing, holds no secret. Raises Temporary or Permanent."""
+
+
+@runtime_checkable
+class Lingers(Protocol):
+    """An action of which something may still be at work after the daemon that ran it is gone."""
+
+    def lingers(self, params: Any) -> timedelta:
+        """So long after `run` has begun, at most. Another replica looks at the target no sooner."""
 
 
 @runtime_checkable
