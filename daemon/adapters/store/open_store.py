@@ -24,6 +24,7 @@ from daemon.adapters.store.migrations import upgrade
 from daemon.adapters.store.notes import SqlNotes
 from daemon.adapters.store.oncall_changes import SqlOncallChanges
 from daemon.adapters.store.process_lock import held, held_itself
+from daemon.adapters.store.retention import SqlRecords
 from daemon.adapters.store.schema import SCHEMA, meta, metadata
 from daemon.adapters.store.signing_keys import SqlKeys
 from daemon.adapters.store.windows import SqlMaintenance
@@ -46,6 +47,7 @@ class Store:
     maintenance: SqlMaintenance
     assistants: SqlAssistantLog
     oncall: SqlOncallChanges
+    records: SqlRecords
     keys: SqlKeys
     """Sign the links in pages; the first is made with the store."""
     listeners: list[CommitListener]
@@ -113,6 +115,7 @@ async def open_store(
             maintenance=SqlMaintenance(database, ledger),
             assistants=SqlAssistantLog(database, ledger),
             oncall=SqlOncallChanges(database, ledger),
+            records=SqlRecords(database, ledger),
             keys=keys,
             listeners=database.listeners,
             condition=condition,
