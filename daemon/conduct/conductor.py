@@ -355,7 +355,7 @@ class Conductor:
             flight.tasks.pop(key, None)
             if isinstance(effect, SendPage):
                 self._repository.attempts.discard((incident, effect.page))
-            self._repository.bell(incident).set()
+            self._repository.ring(incident)
 
     async def _sleep(self, incident: str, bell: asyncio.Event, wake_at: datetime | None) -> None:
         seconds = None if wake_at is None else (wake_at - self._repository.clock()).total_seconds()

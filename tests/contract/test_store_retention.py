@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from daemon.adapters.store import FileArchive, Store, audit_journal, open_store
-from daemon.adapters.store.retention import CHANGES_KEPT, KEPT
+from daemon.adapters.store.retention import CHANGES_KEPT, RETENTION_RULES
 from daemon.adapters.store.schema import metadata
 from daemon.core.changes.change import Change
 from daemon.core.people.access import ApiToken, Session
@@ -25,7 +25,7 @@ BEFORE = MUCH_LATER - 400 * DAY
 
 
 def test_of_every_table_it_is_said_how_long_its_rows_are_kept() -> None:
-    assert set(metadata.tables) - set(KEPT) == set()
+    assert set(metadata.tables) - set(RETENTION_RULES) == set()
 
 
 def test_the_settings_say_the_same() -> None:

@@ -89,7 +89,7 @@ _RECORDS = (
     _Records(oncall_swaps, ("id",), lambda before, _: oncall_swaps.c.until < before),
 )
 
-KEPT: Mapping[str, str] = {
+RETENTION_RULES: Mapping[str, str] = {
     "events": "`retention.keep`: with their incident to the archive",
     "heads": "`retention.keep`: with their incident to the archive",
     "ledger": "for ever, as a chain is; of an archived incident its rows are emptied",
