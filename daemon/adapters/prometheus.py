@@ -19,15 +19,18 @@ from typing import Any
 import requests
 from prometheus_api_client import PrometheusConnect
 from prometheus_api_client.exceptions import PrometheusApiClientException
-from requests.adapters import HTTPAdapter
-from urllib3.util.retry import Retry
 
 from daemon.adapters.daemon_threads import DaemonThreads
 from daemon.adapters.http_access import HttpAccess
 from daemon.adapters.prometheus_answers import read_series
 from daemon.adapters.prometheus_errors import query_refusal
 from daemon.adapters.prometheus_flavour import BUILD_INFORMATION, RawReply, ServerIdentity
-from daemon.adapters.prometheus_session import QueryMethod, QuerySession, Reread
+from daemon.adapters.prometheus_session import (
+    NO_RETRY,
+    QueryMethod,
+    QuerySession,
+    Reread,
+)
 from daemon.adapters.tls import distrust, distrust_mend
 from daemon.core.measurement.flavours import (
     PARTIAL,
@@ -40,17 +43,18 @@ from daemon.core.measurement.range_tail import joined_range, split_range
 from daemon.core.measurement.samples import QueryAnswer
 from daemon.core.values.outcome import Permanent, Temporary
 
-_NO_RETRY = Retry(total=0, redirect=0)
 _ASIDE = (b'"warnings"', b'"infos"', b'"isPartial"')
 """The fields beside the data in which an answer tells what it is worth."""
 
 
 class _PooledConnect(PrometheusConnect):  # type: ignore[misc]
-    """The library mounts an HTTP adapter of ten connections; this one has one for each thread."""
+    """The library mounts an HTTP adapter of its own; ours has a connection for each thread, and
+    leads nowhere else.
+    """
 
-    def __init__(self, url: str, session: requests.Session, timeout: float, threads: int) -> None:
-        super().__init__(url, retry=_NO_RETRY, session=session, timeout=timeout, method="POST")
-        session.mount(url, HTTPAdapter(max_retries=_NO_RETRY, pool_maxsize=threads))
+    def __init__(self, url: str, session: QuerySession, timeout: float, threads: int) -> None:
+        super().__init__(url, retry=NO_RETRY, session=session, timeout=timeout, method="POST")
+        session.mount(url, session.adapter(threads))
 
 
 class Prometheus:

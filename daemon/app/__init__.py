@@ -16,8 +16,6 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from importlib.metadata import version
 
-import aiohttp
-
 from daemon.adapters.service_manager import ServiceManager
 from daemon.adapters.store import open_store
 from daemon.app.access import access_for, open_prometheus
@@ -34,13 +32,14 @@ from daemon.app.builders import (
     query_parser_for,
     read_calendars,
     ruleset_for,
-    store_path,
+    store_at,
     unrestricted,
     workshop_for,
 )
 from daemon.app.daemon import Daemon
 from daemon.app.emergency import call_before_the_end
 from daemon.app.logs import configure_logging
+from daemon.app.outgoing import outgoing_places, session_for
 from daemon.app.shutdown import CLIENTS, CONNECTIONS, TRACED, Shutdown
 from daemon.app.tracing import tracer_for
 from daemon.config.audit_keys import keyring_for
@@ -57,12 +56,13 @@ __all__ = [
     "judges_for",
     "now",
     "open_prometheus",
+    "outgoing_places",
     "prometheus_for",
     "query_parser_for",
     "read_calendars",
     "ruleset_for",
     "serve",
-    "store_path",
+    "store_at",
     "unrestricted",
     "workshop_for",
 ]
@@ -97,16 +97,17 @@ async def _serve(
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload.set)
     async with AsyncExitStack() as stack:
         opening = open_store(
-            store_path(settings),
+            store_at(settings, environ),
             new=new_store,
             max_pending=settings.inbox.max_pending,
             remember=settings.inbox.remember,
             keyring=keyring_for(settings, environ),
+            beside=settings.beside_store,
         )
         store = await shutdown.enter(stack, "store", opening, share=1.0)
         tracing = tracer_for(settings, version("stopgap"))
         tracer = await shutdown.enter(stack, "traces", tracing, TRACED)
-        session = await shutdown.enter(stack, "http client", aiohttp.ClientSession(), CONNECTIONS)
+        session = await shutdown.enter(stack, "http client", session_for(settings), CONNECTIONS)
         built = Daemon(settings, environ, store, session, tracer, umask, ServiceManager(environ))
         daemon = await shutdown.enter(stack, "clients", built, CLIENTS)
         await daemon.run(shutdown, reload)

@@ -40,6 +40,7 @@ from daemon.app.drills import Drilling
 from daemon.app.emergency import emergency_for
 from daemon.app.follow_ups import follow_ups_for, last_word_for, timing_for
 from daemon.app.notifiers import NotifierBuilder
+from daemon.app.outgoing import refuse_literally
 from daemon.app.reload import Reloader
 from daemon.app.rooms import marks_of, places_for
 from daemon.app.server import certificate_for, serving
@@ -98,6 +99,7 @@ class Daemon:
         self._settings = settings
         self._environ = environ
         self._secret = secret_reader(settings, environ)
+        refuse_literally(settings, self._secret)
         self._store = store
         self._session = session
         self._tracer = tracer
@@ -440,7 +442,7 @@ class Daemon:
             loading=lambda: self._reloader.last,
             version=self._version,
             started_at=self._started_at,
-            store=StoreReport(kind="sqlite", name=self._settings.store.name, schema_version=SCHEMA),
+            store=StoreReport(kind=self._store.kind, name=self._store.name, schema_version=SCHEMA),
             actions=len(self._actions),
             autonomy=self._autonomy.record,
             peers={

@@ -105,6 +105,7 @@ class Conductor:
         self._executor = Executor(repository, Stage(active, dependencies))
         self._drilling: dict[str, Executor] = {}
         self.pulse = Pulse()
+        repository.listeners.append(self._on_append)
 
     @property
     def tasks(self) -> tuple[int, int]:
@@ -138,6 +139,12 @@ class Conductor:
             task = group.create_task(self._conduct(incident), name=f"conduct-{incident}")
             self.pulse.begins(incident, task)
 
+    def _on_append(self, _: Incident | None, after: Incident, __: Sequence[e.Event]) -> None:
+        """What people do about a closed incident, such as send its last word, is carried out, too,
+        though nobody conducts it any more."""
+        if after.closed is not None and after.id not in self._conducted:
+            self._repository.opened.put_nowait(after.id)
+
     async def _conduct(self, incident: str) -> None:
         bind_contextvars(incident=incident)
         flight = _Flight()
@@ -145,11 +152,12 @@ class Conductor:
         async with asyncio.TaskGroup() as effects:
             while not await self._turn(incident, flight, effects):
                 pass
+            # Nothing is under way, and nothing is awaited before whatever comes now is noticed.
+            self._conducted.discard(incident)
+            self._repository.forget(incident)
+            self.pulse.ends(incident)
         self._flights.remove(flight)
-        self._conducted.discard(incident)
         self._drilling.pop(incident, None)
-        self._repository.forget(incident)
-        self.pulse.ends(incident)
 
     def _executor_of(self, incident: Incident) -> Executor:
         """Who carries out its effects: the real one, or in a drill one that touches nothing real.
