@@ -12,6 +12,9 @@ from daemon.adapters.store.migrations import upgrade
 from daemon.adapters.store.schema import SCHEMA, meta, metadata
 from daemon.core.values.outcome import Permanent
 
+MOVED_ROW = "moved-to"
+"""The name of the row of `meta` that says where a store has gone."""
+
 
 def must_exist(path: Path) -> None:
     """Raises Permanent if there is no such file."""
@@ -24,6 +27,7 @@ def prepare_tables(connection: Connection, place: object, may_begin: Callable[[]
     raises if an empty database is not to be believed."""
     if inspect(connection).get_table_names():
         bring_up(place, connection)
+        must_not_have_moved(place, connection)
         return
     may_begin()
     metadata.create_all(connection)
@@ -42,6 +46,17 @@ def must_be_of_today(place: object, connection: Connection) -> None:
         raise Permanent(
             f"{place} was written by an older stopgap (schema {found}, this one reads {SCHEMA}); "
             "start this version's daemon on it once, which brings it up and loses nothing"
+        )
+
+
+def must_not_have_moved(place: object, connection: Connection) -> None:
+    """Raises Permanent if `stopgap store migrate` has moved this store: what is here grows old."""
+    moved = connection.scalar(select(meta.c.value).where(meta.c.name == MOVED_ROW))
+    if moved is not None:
+        raise Permanent(
+            f"{place} has moved to {moved} by `stopgap store migrate`, and is old since: name that "
+            "one by `store` in stopgap.yaml. To go on with this one, and without whatever has "
+            f"happened there: `stopgap store migrate --undo {place}`"
         )
 
 
