@@ -228,7 +228,7 @@ async def test_it_is_copied_in_portions(
     file: Path, postgresql_place: PostgresAddress, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await _fill(file)
-    monkeypatch.setattr(migrating, "AT_ONCE", 3)
+    monkeypatch.setattr(migrating, "ROWS_AT_ONCE", 3)
     told: list[tuple[str, int]] = []
     await migrate_store(file, postgresql_place, KEYRING, lambda *one: told.append(one))
     assert [rows for name, rows in told if name == "changes"] == [1]

@@ -47,7 +47,7 @@ from daemon.adapters.store.tables import MOVED_ROW, must_be_of_today, must_not_h
 from daemon.core.values.outcome import Permanent
 from daemon.core.values.seal import Keyring
 
-AT_ONCE = 500
+ROWS_AT_ONCE = 500
 """Rows in memory at a time; a delivery may be megabytes."""
 _OWN_ROWS = ("schema", MOVED_ROW)
 """What `meta` says of one database and not of the store in it; so do the rows of its writers."""
@@ -61,7 +61,7 @@ class CopiedTable(NamedTuple):
     digest: str
 
 
-Progress = Callable[[str, int], None]
+MigrationProgress = Callable[[str, int], None]
 """Hears of a table's name and how many of its rows are copied so far."""
 
 
@@ -69,7 +69,7 @@ async def migrate_store(
     source: StorePlace,
     target: StorePlace,
     keyring: Keyring,
-    progress: Progress = lambda _name, _rows: None,
+    progress: MigrationProgress = lambda _name, _rows: None,
     beside: Path | None = None,
 ) -> list[CopiedTable]:
     """Copy the whole store to the target, prove that it is the same there, and note in the source
@@ -197,7 +197,7 @@ def _within(backend: Backend, transactions: Any, work: Callable[[Connection], An
 
 
 def _copied(
-    here: Backend, there: Backend, tables: MetaData, progress: Progress
+    here: Backend, there: Backend, tables: MetaData, progress: MigrationProgress
 ) -> list[CopiedTable]:
     """Copy every table and compare, in one snapshot of the source and one transaction of the
     target. Raises Permanent, Temporary."""
@@ -213,7 +213,7 @@ def _copy_tables(
     here: Backend,
     there: Backend,
     tables: MetaData,
-    progress: Progress,
+    progress: MigrationProgress,
     source: Connection,
     target: Connection,
 ) -> list[CopiedTable]:
@@ -238,7 +238,7 @@ def _copy_tables(
     return copied
 
 
-def _copy(source: Connection, target: Connection, one: Table, progress: Progress) -> CopiedTable:
+def _copy(source: Connection, target: Connection, one: Table, progress: MigrationProgress) -> CopiedTable:
     plain, count = _plain(one), 0
 
     def passed_on() -> Iterator[Sequence[Mapping[str, Any]]]:
@@ -265,7 +265,7 @@ def _rows(connection: Connection, one: Table) -> Iterator[Sequence[Mapping[str, 
     """All rows as they are stored, in the order of their keys, in portions."""
     plain = _plain(one)
     key = [plain.c[c.name] for c in one.primary_key.columns]
-    query = select(plain).order_by(*key).limit(AT_ONCE)
+    query = select(plain).order_by(*key).limit(ROWS_AT_ONCE)
     if one is meta:
         own = plain.c.name.in_(_OWN_ROWS) | (
             func.substr(plain.c.name, 1, len(COMMIT_ROW)) == COMMIT_ROW
@@ -279,7 +279,7 @@ def _rows(connection: Connection, one: Table) -> Iterator[Sequence[Mapping[str, 
         some = [dict(row) for row in connection.execute(after).mappings()]
         if some:
             yield some
-        if len(some) < AT_ONCE:
+        if len(some) < ROWS_AT_ONCE:
             return
         last = tuple(some[-1][one_column.name] for one_column in key)
 
