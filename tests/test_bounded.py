@@ -106,7 +106,6 @@ BOUNDS = {
     "LastWordKeeper._rests": "audiences of incidents whose last word is owed, at each look",
     "Listener._beginning": "open connections, of which there are `connections.max`",
     "Liveness._tasks": "the daemon's parts",
-    "MaintenanceKeeper._told": "windows that are kept, at each look",
     "OncallDesk._swaps": "swaps that can still be answered, at each question",
     "OpenIdProvider._about": "what one provider says of itself",
     "Progress._kinds": "reads and writes",
@@ -136,6 +135,13 @@ BOUNDS = {
     "_Gathered.members": "members of a storm that goes on",
     "_Rests.failures": "follow-ups of incidents that have one open, at each look",
     "_Rests.until": "follow-ups of incidents that have one open, at each look",
+    "Conductor._given_up": "what is conducted and was given up; leaves at its end",
+    "Drills._elsewhere": "runs that another replica plays, at each look",
+    "IncidentRepository.own_listeners": "listeners, made once",
+    "IncidentRepository.position_listeners": "listeners, made once",
+    "LeaseKeeper._owned": "incidents that are ours",
+    "LeaseKeeper._wanted": "incidents that are to be claimed; leave when they are",
+    "NewsKeeper._unheard": "what is read again at the next look",
 }
 """Class.attribute → what bounds it."""
 

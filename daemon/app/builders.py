@@ -36,6 +36,7 @@ from daemon.core.people.roster import Roster
 from daemon.core.ports.actions import Action
 from daemon.core.ports.changes import ListsTargets, Watch
 from daemon.core.ports.metrics import Metrics, MetricsServers, NamedMetrics, Peer
+from daemon.core.ports.replicas import ReplicaSurvey
 from daemon.core.ports.store import StoreTrouble
 from daemon.core.reconciliation.probe_alerts import VALID_FOR
 from daemon.core.recovery.guardrails import Freeze, Limits
@@ -252,6 +253,7 @@ def sources_for(
     tasks: Callable[[], tuple[int, int]],
     store_trouble: Callable[[], StoreTrouble | None],
     withdrawn: Callable[[str], str],
+    replicas: Callable[[], ReplicaSurvey | None],
 ) -> Sources:
     """Where the gauges of `/metrics` come from."""
 
@@ -272,6 +274,7 @@ def sources_for(
         freezes=freezes,
         store_trouble=store_trouble,
         withdrawn=withdrawn,
+        replicas=replicas,
     )
 
 
@@ -286,15 +289,17 @@ def calendars_for(
     session: aiohttp.ClientSession,
     alarm: Callable[[bytes], Awaitable[None]],
     folder: Path | None = None,
+    tells: Callable[[], bool] = lambda: True,
 ) -> Calendars:
     """The on-call calendars that the roster names, their files in `folder` or that of the rules;
-    copies of feeds are kept beside the store."""
+    copies of feeds are kept beside the store. `tells`: whether this replica raises alarms."""
     return Calendars(
         feeds=Feeds(session, settings.base / settings.calendars, DEADLINE_SECONDS, now),
         folder=folder or settings.rules_dir,
         secret=secret_reader(settings, environ),
         clock=now,
         alarm=alarm,
+        tells=tells,
     )
 
 

@@ -26,6 +26,7 @@ from daemon.adapters.store import (
     take_back,
 )
 from daemon.adapters.store.debts import DebtsFile
+from daemon.adapters.store.migrating import LEFT_BEHIND
 from daemon.adapters.store.open_store import backend_for
 from daemon.adapters.store.schema import metadata
 from daemon.cli import stopgap
@@ -90,12 +91,12 @@ async def test_everything_comes_over_and_goes_back(
     file: Path, postgresql_place: PostgresAddress, tmp_path: Path
 ) -> None:
     await _fill(file)
-    empty = [name for name, count in _counts(file).items() if not count]
+    empty = [name for name, count in _counts(file).items() if not count and name not in LEFT_BEHIND]
     assert empty == [], "fill_store has to know every table, so that none is forgotten here"
     async with open_store(file, keyring=KEYRING) as store:
         before = await _holds(store)
     copied = await migrate_store(file, postgresql_place, KEYRING)
-    assert {one.name for one in copied} == set(metadata.tables)
+    assert {one.name for one in copied} == set(metadata.tables) - LEFT_BEHIND
     async with open_store(postgresql_place, keyring=KEYRING) as store:
         assert await _holds(store) == before
         await Night(store.journal, "inc-9", "search").open()

@@ -19,6 +19,7 @@ from daemon.adapters.store.place import (
     store_place,
 )
 from daemon.adapters.store.process_lock import InUse
+from daemon.adapters.store.replicas import SqlReplicas
 from daemon.adapters.store.schema import SCHEMA
 from daemon.adapters.store.sqlite import CHECKED_AT_START
 
@@ -34,6 +35,7 @@ __all__ = [
     "SqlCredentials",
     "SqlInbox",
     "SqlJournal",
+    "SqlReplicas",
     "Store",
     "StorePlace",
     "archived",

@@ -108,6 +108,7 @@ RETENTION_RULES: Mapping[str, str] = {
     "replicas": "one a replica that has ever joined",
     "duties": "one a duty",
     "news": "one a topic",
+    "alembic_version": "one row",
 }
 """Table → how long its rows are kept, in the words of the settings. Every table is here."""
 

@@ -15,10 +15,13 @@ from sqlalchemy import (
     Boolean,
     Column,
     Dialect,
+    Float,
     Index,
     Integer,
     LargeBinary,
     MetaData,
+    PrimaryKeyConstraint,
+    String,
     Table,
     Text,
     TypeDecorator,
@@ -31,8 +34,9 @@ from daemon.core.values.drill_key import id_prefix, key_prefix
 
 _ROUTES: TypeAdapter[Routes] = TypeAdapter(Routes)
 
-SCHEMA = 9
-"""Counts the revisions of these tables; `upgrading` brings an earlier one up to it."""
+SCHEMA = 11
+"""Counts the revisions of these tables; `upgrading` brings an earlier one up to it. Each has a
+file in `upgrading/versions`, and what it makes must equal what stands here."""
 
 
 _TEXT = Text().with_variant(Text(collation="C"), "postgresql")
@@ -115,6 +119,14 @@ meta = Table(
     Column("value", _TEXT, nullable=False),
 )
 
+revision_table = Table(
+    # As alembic makes it.
+    "alembic_version",
+    metadata,
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
+
 events = Table(
     "events",
     metadata,
@@ -157,6 +169,11 @@ heads = Table(
     Column("pending", Integer, nullable=False, server_default="0"),
     # Whose alerts come to it besides those of its key (`daemon.core.incident.alert_routes`).
     Column("routes", _Routes, nullable=False, server_default=""),
+    # The replica that conducts it (`daemon.core.ports.replicas`); empty for none, or for the only
+    # daemon of its store.
+    Column("owner", _TEXT, nullable=False, server_default=""),
+    # The highest format of its entries: who knows only earlier ones does not conduct it.
+    Column("format", Integer, nullable=False, server_default="1"),
 )
 head_is_pending = heads.c.pending > 0
 head_is_open = heads.c.closed_at.is_(None)
@@ -183,6 +200,9 @@ Index(
     heads.c.opened_at,
     sqlite_where=head_is_pending,
     postgresql_where=head_is_pending,
+)
+Index(
+    "open_heads_by_owner", heads.c.owner, sqlite_where=head_is_open, postgresql_where=head_is_open
 )
 
 actions_table = Table(
@@ -328,6 +348,8 @@ inbox = Table(
     Column("received_at", _Instant, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("processed", Boolean, nullable=False),
+    # The replica that took it and works it off.
+    Column("owner", _TEXT, nullable=False, server_default=""),
 )
 delivery_waits = inbox.c.processed.is_(False)
 Index(
@@ -335,6 +357,22 @@ Index(
     inbox.c.arrival,
     sqlite_where=delivery_waits,
     postgresql_where=delivery_waits,
+)
+
+replicas_table = Table(
+    "replicas",
+    metadata,
+    Column("name", _TEXT, primary_key=True),
+    # Tells a process from an earlier one of the same name.
+    Column("instance", _TEXT, nullable=False),
+    Column("version", _TEXT, nullable=False),
+    Column("format", Integer, nullable=False),
+    Column("rules", _TEXT, nullable=False),
+    Column("started_at", _Instant, nullable=False),
+    Column("renewed_at", _Instant, nullable=False),
+    # NULL where there can be one daemon only.
+    Column("lease_until", _Instant),
+    Column("ahead", Float, nullable=False),
 )
 
 alert_ends = Table(
@@ -376,3 +414,21 @@ tokens = Table(
     Column("revoked_by", _TEXT),
 )
 Index("tokens_by_person", tokens.c.person)
+
+# ── what replicas share ──────────────────────────────────────────────────────────────────────────
+
+news_table = Table(
+    "news",
+    metadata,
+    # Counts what changes and has no row in the ledger: `daemon.adapters.store.news`.
+    Column("topic", _TEXT, primary_key=True),
+    Column("number", Integer, nullable=False),
+)
+
+duties_table = Table(
+    "duties",
+    metadata,
+    Column("name", _TEXT, primary_key=True),
+    Column("owner", _TEXT, nullable=False),
+    Column("lease_until", _Instant, nullable=False),
+)
