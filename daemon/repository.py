@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -69,7 +70,8 @@ class IncidentRepository:
             self._owe(owed)
         self._known: dict[str, Incident] = {}
         self._bells: dict[str, asyncio.Event] = {}
-        self._locks: dict[str, asyncio.Lock] = {}
+        # Each lives as long as somebody holds it or waits for it.
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self.opened: asyncio.Queue[str] = asyncio.Queue()
         self.listeners: list[IncidentListener] = []
         """Hear of every append, on whichever replica it was made."""
@@ -94,6 +96,11 @@ class IncidentRepository:
     def bell(self, incident: str) -> asyncio.Event:
         """Rings at each change of the incident."""
         return self._bells.setdefault(incident, asyncio.Event())
+
+    def ring(self, incident: str) -> None:
+        """Make whoever waits for the incident look again; nobody does for one that is over."""
+        if incident in self._bells:
+            self._bells[incident].set()
 
     async def load(self, incident: str) -> Incident:
         """The incident as it stands. Raises UnknownIncident, Temporary."""
@@ -288,7 +295,7 @@ class IncidentRepository:
         self._remember(after)
         self._notify(before, after, appended)
         if ring:
-            self.bell(before.id).set()
+            self.ring(before.id)
         await self._paid(before.id)
         return after
 
@@ -384,7 +391,6 @@ class IncidentRepository:
         """Drop what is kept for an incident that is over."""
         self._known.pop(incident, None)
         self._bells.pop(incident, None)
-        self._locks.pop(incident, None)
 
     def _notify(self, before: Incident | None, after: Incident, events: Sequence[Event]) -> None:
         for listener in (*self.own_listeners, *self.listeners):

@@ -77,7 +77,7 @@ from daemon.watching.changes import Watcher
 from daemon.watching.heartbeat import beat
 from daemon.watching.label_values import LabelValues
 from daemon.watching.liveness import Liveness
-from daemon.watching.retention import retain
+from daemon.watching.retention import expire, retain
 from daemon.watching.store_health import StoreWatch
 from daemon.web.application import WebContext
 from daemon.web.links.signed_links import SignedLinks
@@ -379,6 +379,7 @@ class Daemon:
             parts |= {"duties": self._duties.run(), "news": self._news.run()}
         parts |= self._drilling.parts(self._duties)
         retention = self._settings.retention
+        parts["records"] = expire(self._store.records, retention.records, now, self._observer)
         if retention.keep is not None:
             archive = FileArchive(self._store.journal, self._settings.base / retention.archive)
             work = partial(retain, archive, retention.keep, now, self._observer)

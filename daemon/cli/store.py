@@ -25,6 +25,8 @@ from daemon.core.values.seal import Keyring
 
 _T = TypeVar("_T")
 FILE = click.Path(path_type=Path)
+PROGRESS_ROWS = 50_000
+"""After so many rows of a table it is told how far the copying is."""
 
 
 @click.group("store")
@@ -98,6 +100,69 @@ def store_restore_command(file: Path, config: Path | None, as_json: bool) -> Non
     lines.append("start the daemon; Alertmanager sends again what still fires")
     answer = {"store": str(path), "restored_from": str(file), "kept": str(aside or "")}
     print_answer(as_json, answer, *lines)
+
+
+@store_command.command("migrate")
+@click.argument("source")
+@click.argument("target", required=False)
+@click.option("--undo", is_flag=True, help="Let daemons start on SOURCE again, which had moved.")
+@config_option
+@json_option
+def store_migrate_command(
+    source: str, target: str | None, undo: bool, config: Path | None, as_json: bool
+) -> None:
+    """Move a whole store from SOURCE to TARGET: a file, or a database of PostgreSQL.
+
+    Each is the path of a file, an address like postgresql://stopgap@db.example/stopgap, or
+    env:NAME or file:PATH, which hold one. No daemon may run on either, and TARGET must be empty.
+    Every table is copied in one transaction and compared, and the audit is passed in both. SOURCE
+    keeps all that it has; daemons do not start on it any more, unless --undo says so.
+
+    \b
+    Example: stopgap store migrate stopgap.db postgresql://stopgap@db.example/stopgap
+    Example: stopgap store migrate env:STOPGAP_DATABASE stopgap.db --json
+    Example: stopgap store migrate --undo stopgap.db
+    """
+    if undo == (target is not None):
+        raise click.UsageError("name SOURCE and TARGET, or --undo and SOURCE alone")
+    place = _given_place(source)
+    if target is None:
+        _done(store.take_back(place))
+        print_answer(as_json, {"source": str(place), "moved": False}, f"{place} may be used again")
+        return
+    goal = _given_place(target)
+    told = _Told()
+    beside = settings_from(config).beside_store
+    copied = _done(store.migrate_store(place, goal, _keyring(config), told, beside))
+    tables = [one._asdict() for one in copied]
+    answer = {"source": str(place), "target": str(goal), "moved": True, "tables": tables}
+    lines = [f"{one.rows:>9}  {one.name}" for one in copied]
+    lines.append(f"{goal} has all that {place} has, and is whole")
+    lines.append(f"now set `store: {target}` in stopgap.yaml, and start the daemon")
+    print_answer(as_json, answer, *lines)
+
+
+class _Told:
+    """Says how far it is with tables that take a while."""
+
+    def __init__(self) -> None:
+        self._next = PROGRESS_ROWS
+
+    def __call__(self, name: str, rows: int) -> None:
+        if rows < PROGRESS_ROWS:
+            self._next = PROGRESS_ROWS
+        elif rows >= self._next:
+            click.echo(f"{name}: {rows} rows …", err=True)
+            self._next = rows + PROGRESS_ROWS
+
+
+def _given_place(given: str) -> store.StorePlace:
+    """What was named on the command line, from where one stands."""
+    here = Path.cwd()
+    try:
+        return store.store_place(given, here, lambda name: secret(name, environment(), here))
+    except Permanent as error:
+        raise CommandFailure(str(error)) from None
 
 
 def _place(config: Path | None) -> store.StorePlace:

@@ -184,19 +184,20 @@ class Conductor:
                     pass
                 # Nothing is under way, and nothing is awaited before whatever comes now is
                 # noticed.
-                self._leave(incident)
+                self._leave(incident, over=True)
                 over = True
         finally:
             self._flights.remove(flight)
             if not over:
                 self._leave(incident)
 
-    def _leave(self, incident: str) -> None:
+    def _leave(self, incident: str, *, over: bool = False) -> None:
+        if over or incident in self._given_up:
+            self.pulse.ends(incident)  # else nobody meant it to end, which has to be noticed
         self._conducted.pop(incident, None)
         self._given_up.discard(incident)
         self._drilling.pop(incident, None)
         self._repository.forget(incident)
-        self.pulse.ends(incident)
 
     def _executor_of(self, incident: Incident) -> Executor:
         """Who carries out its effects: the real one, or in a drill one that touches nothing real.
@@ -420,7 +421,7 @@ class Conductor:
             flight.tasks.pop(key, None)
             if isinstance(effect, SendPage):
                 self._repository.attempts.discard((incident, effect.page))
-            self._repository.bell(incident).set()
+            self._repository.ring(incident)
 
     async def _sleep(self, incident: str, bell: asyncio.Event, wake_at: datetime | None) -> None:
         seconds = None if wake_at is None else (wake_at - self._repository.clock()).total_seconds()

@@ -12,7 +12,7 @@ from typing import Any
 
 from daemon.core.values.units import format_duration, parse_duration
 
-BEAT_SECONDS = 10.0
+BEAT_SECONDS = 30.0
 """The conductor goes round at least so often, whether an incident opens or not."""
 PATIENCE = parse_duration("2m")
 """A turn waits for nothing but the store, which answers within seconds; what has not moved for so

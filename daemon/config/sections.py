@@ -290,12 +290,14 @@ class AuditSettings(Frozen):
 
 
 class RetentionSettings(Frozen):
-    """Closed incidents older than `keep` are moved to files in `archive`; without it all stay."""
+    """Closed incidents older than `keep` are moved to files in `archive`; without it all stay.
+    `records`: so long after they are over, other records are kept."""
 
     keep: Duration | None = None
     archive: Path = Path("archive")
+    records: Duration = parse_duration("400d")
 
-    @field_validator("keep")
+    @field_validator("keep", "records")
     @classmethod
     def _long_enough(cls, keep: timedelta | None) -> timedelta | None:
         if keep is not None and keep < timedelta(days=30):

@@ -19,6 +19,9 @@ from daemon.drilling.runner import Drills
 _LOOKED_AT = 2000
 """So many of the newest incidents of drills are looked through for runs."""
 
+MOST_REPORTS = 100
+"""So many reports of runs that ended are kept; others are made anew when they are asked for."""
+
 
 class Desk:
     """`daemon.core.drills.desk.DrillDesk` of one daemon."""
@@ -132,6 +135,8 @@ class Desk:
         report = report_of(mark, [journal for journal in journals if journal])
         if report.ending is not None:
             self._ended[run] = report
+            if len(self._ended) > MOST_REPORTS:
+                del self._ended[next(iter(self._ended))]
         return report
 
 

@@ -71,6 +71,7 @@ class SelfDrill:
 
     async def hold(self) -> str:
         """Play it to its end; returns which link of the chain broke, empty if it held."""
+        self._receiver.incidents.clear()
         try:
             why = await self._hold()
         except DrillRefused as error:

@@ -167,7 +167,8 @@ class OncallDesk:
                 f"it sets it at once: `stopgap oncall override {schedule} --person {asked}`"
             )
         await self._store.ask_swap(swap)
-        self._swaps[swap.id] = swap
+        waiting = {one.id: one for one in self._swaps.values() if one.lapses_at > now}
+        self._swaps = {**waiting, swap.id: swap}
         self._changed()
         text = (
             f"{swap.describe()}{f': {reason}' if reason else ''}. Answer on the page, or by "
@@ -204,7 +205,8 @@ class OncallDesk:
         return self._active.now.roster
 
     def _take(self, override: OncallOverride) -> None:
-        self.overrides.append(override)
+        since = self._clock() - _KEPT
+        self.overrides[:] = [*(one for one in self.overrides if one.until > since), override]
         self._changed()
 
     async def _tell(self, people: Sequence[str], by: str, title: str, text: str) -> Told:

@@ -16,6 +16,9 @@ STILL_NOTED = timedelta(hours=24)
 _LATEST = 200
 """So many of the newest incidents are looked through once, for those that were just closed."""
 
+MOST_ROOMS = 1000
+"""So many of the rooms of closed incidents are known, the newest."""
+
 
 class RoomIndex:
     """The rooms of open incidents, and of those that were closed a short while ago."""
@@ -62,6 +65,8 @@ class RoomIndex:
         room = incident.collaboration.room
         if room is not None and room.key:
             self._closed[f"{room.service}:{room.key}"] = incident.id
+            if len(self._closed) > MOST_ROOMS:
+                del self._closed[next(iter(self._closed))]
 
 
 def _room_key(incident: Incident, service: str) -> str:

@@ -153,7 +153,7 @@ class StormKeeper:
         for name, at in self._recent.items():
             if name != incident and name not in self._storm_of:
                 self._add(storm, name, at)
-                self._repository.bell(name).set()
+                self._repository.ring(name)
         _log.warning("a storm: incidents are told as one page", storm=storm.name)
         return storm
 
@@ -249,7 +249,7 @@ class StormKeeper:
         if any(isinstance(event, _NEWS) for event in events):
             current = self._current(storm)
             if current is not None and current.lead.id != after.id:
-                self._repository.bell(current.lead.id).set()
+                self._repository.ring(current.lead.id)
 
     # ── looking up ───────────────────────────────────────────────────────────────────────────
 
@@ -297,7 +297,7 @@ class StormKeeper:
         self._storms.pop(storm.name, None)
         for incident in list(storm.members):
             self._storm_of.pop(incident, None)
-            self._repository.bell(incident).set()
+            self._repository.ring(incident)
 
 
 def _stays(before: Incident, after: Incident) -> bool:

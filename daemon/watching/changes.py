@@ -34,6 +34,9 @@ _REMEMBERED = timedelta(hours=2)
 MakeWatch = Callable[[Rule, str, Mapping[str, Any]], Watch]
 """The watch of a kind with these parameters, for that rule."""
 
+MOST_WATCHES = 1000
+"""So many watches are kept; the values of labels come and go, and rules are reloaded."""
+
 
 class Watcher:
     """Looks at what the rules' `changes:` name, in turns and when asked.
@@ -63,6 +66,11 @@ class Watcher:
         """Look at everything again and again, until cancelled."""
         while True:
             targets = [(rule, labels) for rule in self._rules() for labels in self._labels(rule)]
+            there = {(rule.rule, _target(labels)) for rule, labels in targets}
+            self._silent = {
+                rule: {target for target in silent if (rule, target) in there}
+                for rule, silent in self._silent.items()
+            }
             for turn in range(0, max(len(targets), 1), _AT_ONCE):
                 looks = (self._look_at(*target) for target in targets[turn : turn + _AT_ONCE])
                 await asyncio.gather(*looks)
@@ -127,7 +135,7 @@ class Watcher:
         return all_of_them, new if known else []
 
     async def _look_at(self, rule: Rule, labels: Labels) -> None:
-        silent, target = self._silent.setdefault(rule.rule, set()), str(sorted(labels.items()))
+        silent, target = self._silent.setdefault(rule.rule, set()), _target(labels)
         try:
             await self._watched(rule, labels)
             silent.discard(target)
@@ -147,10 +155,17 @@ class Watcher:
 
     def _watch(self, rule: Rule, kind: str, params: Mapping[str, Any]) -> Watch:
         key = f"{self._server(rule, kind)} {kind} {params}"
-        if key not in self._watches:
-            self._watches[key] = self._make(rule, kind, params)
-        return self._watches[key]
+        watch = self._watches.pop(key, None) or self._make(rule, kind, params)
+        self._watches[key] = watch
+        if len(self._watches) > MOST_WATCHES:
+            del self._watches[next(iter(self._watches))]  # the one not asked for the longest
+        return watch
 
     def _server(self, rule: Rule, kind: str) -> str | None:
         """The Prometheus in which that kind of change is seen for the rule, if it has a name."""
         return rule.prometheus if kind in self._by_metrics else None
+
+
+def _target(labels: Labels) -> str:
+    """What a target is told apart by."""
+    return str(sorted(labels.items()))

@@ -9,7 +9,7 @@ an issue may not: the tracker is asked for it before it is made.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import get_args
@@ -53,6 +53,11 @@ class _Rests:
 
     def over(self, key: tuple[str, int], now: datetime) -> bool:
         return now >= self.until.get(key, now)
+
+    def only(self, incidents: Collection[str]) -> None:
+        """Forget all others."""
+        self.until = {key: at for key, at in self.until.items() if key[0] in incidents}
+        self.failures = {key: n for key, n in self.failures.items() if key[0] in incidents}
 
 
 class FollowUpKeeper:
@@ -109,6 +114,10 @@ class FollowUpKeeper:
             _MOST, IncidentSearch(pending=True, drills="with")
         )
         self._tracker_silent = False
+        pending = {head.incident for head in heads}
+        self._reminded.only(pending)
+        self._asked.only(pending)
+        self._open_there = {key for key in self._open_there if key[0] in pending}
         for head in heads:
             try:
                 await self._look_at(head)

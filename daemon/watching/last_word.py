@@ -91,6 +91,7 @@ class LastWordKeeper:
     async def look(self) -> None:
         """Remind whoever is due. Raises Temporary, Permanent if the store fails."""
         roster = self._active.now.roster
+        self._rests = {key: at for key, at in self._rests.items() if key[0] in self._owing}
         for name in sorted(self._owing):
             try:
                 incident = await self._repository.load(name)

@@ -1,4 +1,5 @@
-"""Keeps the store from growing without end: old incidents move to the archive, one at a time."""
+"""Keeps the store from growing without end: old incidents move to the archive, one at a time, and
+other records that are over go by age."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from daemon.core.ports.archive import Archive
+from daemon.core.ports.archive import Archive, Records
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.instrumentation import QUIET, Observer
 
@@ -35,6 +36,27 @@ async def retain(
             _log.warning("the archive is behind; it goes on tomorrow", error=str(error))
         except Exception:
             _log.exception("the archive crashed; it goes on tomorrow")
+            observer.crashed("retention")
+        await asyncio.sleep(_EVERY.total_seconds())
+
+
+async def expire(
+    records: Records,
+    keep: timedelta,
+    clock: Callable[[], datetime],
+    observer: Observer = QUIET,
+) -> None:
+    """Once a day, and at the start: take out what was over longer than `keep` ago."""
+    while True:
+        try:
+            now = clock()
+            gone = await records.expire(now - keep, now)
+            if gone:
+                _log.info("old records are gone", rows=dict(gone))
+        except (Temporary, Permanent) as error:
+            _log.warning("old records stay; they go tomorrow", error=str(error))
+        except Exception:
+            _log.exception("taking out old records crashed; it goes on tomorrow")
             observer.crashed("retention")
         await asyncio.sleep(_EVERY.total_seconds())
 

@@ -73,6 +73,7 @@ class StatusPageKeeper:
         """The page as it stands. Raises Permanent if its audience's updates are not public."""
         if self.trouble:
             raise Permanent(self.trouble)
+        self._forget_old()
         entries = status_entries(self._parts, self._spec)
         return status_page(entries, self._spec, self._repository.clock())
 
@@ -123,6 +124,15 @@ class StatusPageKeeper:
             except (UnknownIncident, ValueError):
                 continue  # it has moved to the archive, or `audit verify` tells of it
         return True
+
+    def _forget_old(self) -> None:
+        """What is over for so long that a start would not find it either."""
+        since = self._repository.clock() - self._spec.history - _LONGEST
+        self._parts = {
+            incident: part
+            for incident, part in self._parts.items()
+            if (part.ended is None and not part.into) or any(u.at > since for u in part.updates)
+        }
 
     def _on_append(self, _: Incident | None, after: Incident, __: Sequence[e.Event]) -> None:
         if self._take(after):

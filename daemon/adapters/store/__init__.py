@@ -9,6 +9,7 @@ from daemon.adapters.store.files import must_not_be_missing
 from daemon.adapters.store.inbox import SqlInbox
 from daemon.adapters.store.journal import SqlJournal
 from daemon.adapters.store.maintenance import backup_store, check_store, restore_store
+from daemon.adapters.store.migrating import CopiedTable, migrate_store, take_back
 from daemon.adapters.store.open_store import Store, backend_for, open_store
 from daemon.adapters.store.place import (
     PostgresAddress,
@@ -27,6 +28,7 @@ __all__ = [
     "SCHEMA",
     "Archived",
     "Break",
+    "CopiedTable",
     "FileArchive",
     "InUse",
     "PostgresAddress",
@@ -43,6 +45,7 @@ __all__ = [
     "backup_store",
     "check_archive",
     "check_store",
+    "migrate_store",
     "must_not_be_missing",
     "open_store",
     "read_archived",
@@ -50,4 +53,5 @@ __all__ = [
     "store_is_there",
     "store_name",
     "store_place",
+    "take_back",
 ]

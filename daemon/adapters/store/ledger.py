@@ -35,6 +35,7 @@ LedgerKind = Literal[
     "maintenance",  # a maintenance window was announced, as the body has it
     "maintenance-ended",  # and ended before its time, or called off
     "assisted",  # an assistant used a tool; the body says which, in whose name, and what it asked
+    "expired",  # rows of a table were taken out by age (`retention`); the body names all of them
     "archived",  # an incident's `seq` entries were moved to a file; the body names it, and the
     # rows that told of them, which are:
     "blank",  # emptied but for the digest, which the next row is chained to

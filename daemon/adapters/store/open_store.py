@@ -30,6 +30,7 @@ from daemon.adapters.store.oncall_changes import SqlOncallChanges
 from daemon.adapters.store.place import PostgresAddress, StorePlace, store_name
 from daemon.adapters.store.postgresql import PostgresBackend
 from daemon.adapters.store.replicas import utc_now
+from daemon.adapters.store.retention import SqlRecords
 from daemon.adapters.store.signing_keys import SqlKeys
 from daemon.adapters.store.sqlite import SqliteBackend
 from daemon.adapters.store.tables import must_be_of_today
@@ -48,6 +49,7 @@ class Store:
     maintenance: SqlMaintenance
     assistants: SqlAssistantLog
     oncall: SqlOncallChanges
+    records: SqlRecords
     keys: SqlKeys
     """Sign the links in pages; the first is made with the store."""
     listeners: list[CommitListener]
@@ -123,6 +125,7 @@ async def open_store(
             maintenance=SqlMaintenance(database, ledger),
             assistants=SqlAssistantLog(database, ledger),
             oncall=SqlOncallChanges(database, ledger),
+            records=SqlRecords(database, ledger),
             keys=keys,
             listeners=database.listeners,
             condition=condition,

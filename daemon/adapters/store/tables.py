@@ -12,6 +12,9 @@ from daemon.adapters.store.schema import COMPATIBLE, SCHEMA, meta, metadata
 from daemon.adapters.store.upgrading import note_revision, upgrade
 from daemon.core.values.outcome import Permanent
 
+MOVED_ROW = "moved-to"
+"""The name of the row of `meta` that says where a store has gone."""
+
 
 def must_exist(path: Path) -> None:
     """Raises Permanent if there is no such file."""
@@ -24,6 +27,7 @@ def prepare_tables(connection: Connection, place: object, may_begin: Callable[[]
     raises if an empty database is not to be believed."""
     if inspect(connection).get_table_names():
         bring_up(place, connection)
+        must_not_have_moved(place, connection)
         return
     may_begin()
     metadata.create_all(connection)
@@ -52,6 +56,17 @@ def _goes_on_with(connection: Connection) -> bool:
     have them open while replicas are upgraded one by one."""
     least: Any = connection.scalar(select(meta.c.value).where(meta.c.name == "compatible"))
     return least is not None and least.isdigit() and int(least) <= SCHEMA
+
+
+def must_not_have_moved(place: object, connection: Connection) -> None:
+    """Raises Permanent if `stopgap store migrate` has moved this store: what is here grows old."""
+    moved = connection.scalar(select(meta.c.value).where(meta.c.name == MOVED_ROW))
+    if moved is not None:
+        raise Permanent(
+            f"{place} has moved to {moved} by `stopgap store migrate`, and is old since: name that "
+            "one by `store` in stopgap.yaml. To go on with this one, and without whatever has "
+            f"happened there: `stopgap store migrate --undo {place}`"
+        )
 
 
 def version_of(place: object, connection: Connection) -> int:

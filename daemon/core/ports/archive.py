@@ -1,7 +1,8 @@
-"""The port to where old incidents are kept: files, outside the store."""
+"""The ports to what becomes of the old: incidents go to files, other records go."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Protocol
 
@@ -17,3 +18,12 @@ class Archive(Protocol):
         """Write the incident to a file, read that back, and only then take it out of the
         journal; the file's name. Raises Temporary, or Permanent if the incident is not as it
         was written, and then it stays where it is."""
+
+
+class Records(Protocol):
+    """What is kept beside incidents: sessions, tokens, changes, marks, actions, freezes,
+    maintenance windows, overrides and swaps."""
+
+    async def expire(self, before: datetime, now: datetime) -> Mapping[str, int]:
+        """Take out what was over before that, and is needed by nothing; how many rows of which
+        table. Raises Temporary."""

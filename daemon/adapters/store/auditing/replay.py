@@ -160,6 +160,23 @@ class Replay:
                 self.freezes[(scope,)] = {**body, "at": at, **thawed}
             case "thawed":
                 self.freezes[(body["scope"],)] |= {"thawed_by": body["by"], "thawed_at": at}
+            case "overridden" | "override-removed" | "swap-asked" | "swap-answered":
+                self._apply_oncall(kind, at, body)
+            case "maintenance":
+                window = body.pop("id")
+                ended = {"ended_by": None, "ended_at": None}
+                self.maintenance[(window,)] = {**body, "announced_at": at, **ended}
+            case "maintenance-ended":
+                self.maintenance[(body["id"],)] |= {"ended_by": body["by"], "ended_at": at}
+            case "expired":
+                self._expire(body["table"], [tuple(key) for key in body["rows"]])
+            case "archived":
+                self.ends.pop(incident, None)
+                self._emptied += body["rows"]
+                self.archived.append(Archived.of(number, incident, seq, body))
+
+    def _apply_oncall(self, kind: str, at: str, body: Any) -> None:
+        match kind:
             case "overridden":
                 removed = {"removed_by": None, "removed_at": None}
                 self.overrides[(body.pop("id"),)] = {**body, "at": at, **removed}
@@ -172,16 +189,26 @@ class Replay:
             case "swap-answered":
                 answered = {"answer": body["answer"], "answered_at": at}
                 self.swaps[(body["id"],)] |= answered
-            case "maintenance":
-                window = body.pop("id")
-                ended = {"ended_by": None, "ended_at": None}
-                self.maintenance[(window,)] = {**body, "announced_at": at, **ended}
-            case "maintenance-ended":
-                self.maintenance[(body["id"],)] |= {"ended_by": body["by"], "ended_at": at}
-            case "archived":
-                self.ends.pop(incident, None)
-                self._emptied += body["rows"]
-                self.archived.append(Archived.of(number, incident, seq, body))
+
+    def _expire(self, table: str, keys: Sequence[tuple[Any, ...]]) -> None:
+        """Rows that went by age. Raises KeyError if one of them was not there."""
+        if table == "actions":
+            gone = set(keys)
+            named = ("incident", "step", "target", "started_at")
+            kept = [one for one in self.actions if tuple(one[n] for n in named) not in gone]
+            if len(self.actions) - len(kept) < len(gone):
+                raise KeyError(table)
+            self.actions = kept
+            return
+        rows: dict[str, dict[Any, dict[str, Any]]] = {
+            "freezes": self.freezes,
+            "maintenance_windows": self.maintenance,
+            "oncall_overrides": self.overrides,
+            "oncall_swaps": self.swaps,
+            "marks": self.marks,
+        }
+        for key in keys:
+            del rows[table][key]
 
     def _compare(self, anchors: Sequence[Anchor], at: str, digest: str) -> None:
         for anchor in anchors:

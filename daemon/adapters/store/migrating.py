@@ -1,0 +1,331 @@
+"""Move a store from one database to another, SQLite or PostgreSQL: `stopgap store migrate`.
+
+Everything goes as it is stored, not as it is understood: the audit is over the very characters.
+All of it is one transaction of the target, in which it is read back and compared before it
+counts. The source keeps every row; a note in it keeps daemons from starting on it by mistake.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    Connection,
+    MetaData,
+    Table,
+    TableClause,
+    TypeDecorator,
+    column,
+    func,
+    literal,
+    select,
+    table,
+    text,
+    tuple_,
+)
+from sqlalchemy.exc import SQLAlchemyError
+
+from daemon.adapters.store.auditing import audit_journal
+from daemon.adapters.store.backend import Backend
+from daemon.adapters.store.database import Database
+from daemon.adapters.store.debts import DebtsFile
+from daemon.adapters.store.files import COMPANIONS, companion, marker
+from daemon.adapters.store.journal import SqlJournal
+from daemon.adapters.store.ledger import Ledger
+from daemon.adapters.store.open_store import backend_for
+from daemon.adapters.store.place import StorePlace
+from daemon.adapters.store.postgresql import COMMIT_ROW
+from daemon.adapters.store.schema import meta, metadata
+from daemon.adapters.store.tables import MOVED_ROW, must_be_of_today, must_not_have_moved
+from daemon.core.values.outcome import Permanent
+from daemon.core.values.seal import Keyring
+
+ROWS_AT_ONCE = 500
+"""Rows in memory at a time; a delivery may be megabytes."""
+_OWN_ROWS = ("schema", MOVED_ROW)
+"""What `meta` says of one database and not of the store in it; so do the rows of its writers."""
+
+
+LEFT_BEHIND = frozenset({"alembic_version", "replicas", "duties"})
+"""Tables of one database: its revision, and who works on it just now."""
+_NOBODYS = "owner"
+"""A column that names a replica, which is not there: it is nobody's on the other side."""
+
+
+class CopiedTable(NamedTuple):
+    """A table that is the same in both: how many rows it has, and the digest over all of them."""
+
+    name: str
+    rows: int
+    digest: str
+
+
+MigrationProgress = Callable[[str, int], None]
+"""Hears of a table's name and how many of its rows are copied so far."""
+
+
+async def migrate_store(
+    source: StorePlace,
+    target: StorePlace,
+    keyring: Keyring,
+    progress: MigrationProgress = lambda _name, _rows: None,
+    beside: Path | None = None,
+) -> list[CopiedTable]:
+    """Copy the whole store to the target, prove that it is the same there, and note in the source
+    that it has moved. `beside` is the path that the daemon's own files begin with where the source
+    is a database.
+
+    Raises Permanent if a daemon runs on either, the source is not whole or not of this version's
+    schema, or has moved already, or the target has something in it; Temporary if a disk or a server
+    fails. After either nothing is in the target, and the source is as it was.
+    """
+    _must_differ(source, target)
+    _must_owe_nothing(source, beside)
+    async with AsyncExitStack() as stack:
+        here = stack.enter_context(backend_for(source).opened(new=False, readonly=False))
+        await _checked(here, must_be_of_today)
+        await _checked(here, must_not_have_moved)
+        await _checked(here, _must_be_alone)
+        await _must_be_whole(here, keyring, "so nothing was copied")
+        there = stack.enter_context(_begun(target))
+        await _checked(there, _must_be_alone)
+        try:
+            await asyncio.to_thread(there.prepare)
+            copied = await asyncio.to_thread(_copied, here, there, metadata, progress)
+        except SQLAlchemyError as error:
+            raise there.translated(error) from error
+        await _must_be_whole(there, keyring, f"although it is what {source} has; tell us")
+        await _noted(here, f"{target}")
+        return copied
+
+
+async def take_back(source: StorePlace) -> None:
+    """Let daemons start on a store again that had moved. Raises Permanent if it had not."""
+    with backend_for(source).opened(new=False, readonly=False) as backend:
+        moved = await asyncio.to_thread(partial(_write, backend, _forget_move))
+    if not moved:
+        raise Permanent(f"{source} has not been moved anywhere; there is nothing to undo")
+
+
+def _must_differ(source: StorePlace, target: StorePlace) -> None:
+    same = source == target
+    if isinstance(source, Path) and isinstance(target, Path):
+        same = source.resolve() == target.resolve()
+    if same:
+        raise Permanent(f"{source} is the source and the target; name another target")
+
+
+def _must_owe_nothing(source: StorePlace, beside: Path | None) -> None:
+    """What the journal could not take yet is in a file, and would be left behind."""
+    start = source if isinstance(source, Path) else beside
+    if start is None:
+        return
+    owed = companion(start, ".owed")
+    if owed.exists() and DebtsFile(owed).retained():
+        raise Permanent(
+            f"{owed} has outcomes that {source} could not take yet; start the daemon on it once "
+            "more, stop it, and migrate then"
+        )
+
+
+@contextmanager
+def _begun(target: StorePlace) -> Iterator[Backend]:
+    """The target, held; a file that was not there is gone again if anything fails."""
+    new = isinstance(target, Path) and not target.exists()
+    try:
+        with backend_for(target).opened(new=new, readonly=False) as backend:
+            yield backend
+    except BaseException:
+        if new and isinstance(target, Path):
+            for suffix in ("", *COMPANIONS):
+                companion(target, suffix).unlink(missing_ok=True)
+            marker(target).unlink(missing_ok=True)
+        raise
+
+
+def _must_be_alone(backend: Backend, connection: Connection) -> None:
+    """No daemon is on it. A file is held by us; of a database the server knows who is connected."""
+    if backend.kind != "postgresql":
+        return
+    query = """SELECT count(*) FROM pg_stat_activity WHERE application_name = 'stopgap'
+        AND datname = current_database() AND pid <> pg_backend_pid()"""
+    others = connection.exec_driver_sql(query).scalar_one()
+    if others:
+        raise Permanent(
+            f"{backend} is in use: {others} connections of stopgap are open there; stop every "
+            "daemon on it (behind a pooler, end its idle connections, too), and migrate then"
+        )
+
+
+async def _must_be_whole(backend: Backend, keyring: Keyring, consequence: str) -> None:
+    database = Database(backend, readonly=True)
+    try:
+        breaks = (await audit_journal(SqlJournal(database, Ledger(keyring)))).breaks
+    finally:
+        await database.close()
+    if breaks:
+        more = f", and {len(breaks) - 1} more" if len(breaks) > 1 else ""
+        raise Permanent(
+            f"{backend} is not whole, {consequence}: {breaks[0]}{more}; `stopgap store check` and "
+            "`stopgap audit verify` list all"
+        )
+
+
+async def _checked(backend: Backend, check: Callable[[Any, Connection], None]) -> None:
+    """Raises what the check does."""
+    await asyncio.to_thread(_read, backend, partial(check, backend))
+
+
+def _read(backend: Backend, work: Callable[[Connection], Any]) -> Any:
+    """In one snapshot. Raises Temporary, Permanent."""
+    return _within(backend, backend.reading(), work)
+
+
+def _write(backend: Backend, work: Callable[[Connection], Any]) -> Any:
+    return _within(backend, backend.writing(), work)
+
+
+def _within(backend: Backend, transactions: Any, work: Callable[[Connection], Any]) -> Any:
+    try:
+        with transactions.begin() as connection:
+            return work(connection)
+    except SQLAlchemyError as error:
+        raise backend.translated(error) from error
+    finally:
+        transactions.dispose()
+
+
+def _copied(
+    here: Backend, there: Backend, tables: MetaData, progress: MigrationProgress
+) -> list[CopiedTable]:
+    """Copy every table and compare, in one snapshot of the source and one transaction of the
+    target. Raises Permanent, Temporary."""
+
+    def from_source(source: Connection) -> list[CopiedTable]:
+        return list(_write(there, partial(_copy_tables, here, there, tables, progress, source)))
+
+    copied: list[CopiedTable] = _read(here, from_source)
+    return copied
+
+
+def _copy_tables(
+    here: Backend,
+    there: Backend,
+    tables: MetaData,
+    progress: MigrationProgress,
+    source: Connection,
+    target: Connection,
+) -> list[CopiedTable]:
+    ours = [one for one in tables.sorted_tables if one.name not in LEFT_BEHIND]
+    for one in ours:
+        if next(_rows(target, one), None):
+            raise Permanent(
+                f"{there} is not empty: there are rows in {one.name}; name an empty database, or a "
+                "file that is not there"
+            )
+    copied = []
+    for one in ours:
+        was = _copy(source, target, one, progress)
+        is_now = _seen(one, _rows(target, one))
+        if was != is_now:
+            raise Permanent(
+                f"{there} does not give back what {here} has: {one.name} has {was.rows} rows here "
+                f"and {is_now.rows} there, digests {was.digest[:12]} and {is_now.digest[:12]}; "
+                "nothing was kept of it"
+            )
+        _count_on(target, one)
+        copied.append(was)
+    return copied
+
+
+def _copy(
+    source: Connection, target: Connection, one: Table, progress: MigrationProgress
+) -> CopiedTable:
+    plain, count = _plain(one), 0
+
+    def passed_on() -> Iterator[Sequence[Mapping[str, Any]]]:
+        nonlocal count
+        for some in _rows(source, one):
+            target.execute(plain.insert(), some)
+            count += len(some)
+            progress(one.name, count)
+            yield some
+
+    return _seen(one, passed_on())
+
+
+def _seen(one: Table, portions: Iterator[Sequence[Mapping[str, Any]]]) -> CopiedTable:
+    digest, count = hashlib.sha256(), 0
+    for some in portions:
+        count += len(some)
+        for row in some:
+            digest.update(json.dumps(list(row.values()), default=bytes.hex).encode() + b"\n")
+    return CopiedTable(one.name, count, digest.hexdigest())
+
+
+def _rows(connection: Connection, one: Table) -> Iterator[Sequence[Mapping[str, Any]]]:
+    """All rows as they are stored, in the order of their keys, in portions."""
+    plain = _plain(one)
+    key = [plain.c[c.name] for c in one.primary_key.columns]
+    query = select(plain).order_by(*key).limit(ROWS_AT_ONCE)
+    if one is meta:
+        own = plain.c.name.in_(_OWN_ROWS) | (
+            func.substr(plain.c.name, 1, len(COMMIT_ROW)) == COMMIT_ROW
+        )
+        query = query.where(~own)
+    last: tuple[Any, ...] | None = None
+    while True:
+        after = query
+        if last is not None:
+            after = query.where(tuple_(*key) > tuple_(*map(literal, last)))
+        found = connection.execute(after).mappings()
+        some = [{**row, _NOBODYS: ""} if _NOBODYS in row else dict(row) for row in found]
+        if some:
+            yield some
+        if len(some) < ROWS_AT_ONCE:
+            return
+        last = tuple(some[-1][one_column.name] for one_column in key)
+
+
+def _plain(one: Table) -> TableClause:
+    """The table with the types that are stored: nothing is decoded on its way."""
+    return table(
+        one.name,
+        *(
+            column(c.name, c.type.impl if isinstance(c.type, TypeDecorator) else c.type)
+            for c in one.columns
+        ),
+    )
+
+
+def _count_on(connection: Connection, one: Table) -> None:
+    """Let the database number new rows from behind the copied ones."""
+    counter = one.autoincrement_column
+    if counter is None or connection.dialect.name != "postgresql":
+        return  # SQLite goes on from the greatest number by itself
+    sequence = text("SELECT pg_get_serial_sequence(:table, :column)")
+    named = {"table": one.name, "column": counter.name}
+    if connection.scalar(sequence, named) is not None:
+        greatest = connection.scalar(select(func.coalesce(func.max(counter), 0)))
+        connection.execute(
+            text("SELECT setval(pg_get_serial_sequence(:table, :column), :next, false)"),
+            {**named, "next": (greatest or 0) + 1},
+        )
+
+
+async def _noted(backend: Backend, target: str) -> None:
+    def work(connection: Connection) -> None:
+        connection.execute(meta.insert().values(name=MOVED_ROW, value=target))
+
+    await asyncio.to_thread(_write, backend, work)
+
+
+def _forget_move(connection: Connection) -> bool:
+    return connection.execute(meta.delete().where(meta.c.name == MOVED_ROW)).rowcount > 0

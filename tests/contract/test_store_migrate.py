@@ -1,0 +1,282 @@
+"""`stopgap store migrate`: everything moves to another database, or nothing does."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from sqlalchemy import Column, Connection, Integer, MetaData, Table, Text, func, select
+
+from daemon.adapters.store import (
+    PostgresAddress,
+    Store,
+    StorePlace,
+    audit_journal,
+    migrate_store,
+    migrating,
+    open_store,
+    take_back,
+)
+from daemon.adapters.store.debts import DebtsFile
+from daemon.adapters.store.migrating import LEFT_BEHIND
+from daemon.adapters.store.open_store import backend_for
+from daemon.adapters.store.schema import metadata
+from daemon.cli import stopgap
+from daemon.core.incident import events as e
+from daemon.core.incident.events import Draft
+from daemon.core.ports.journal import Owed
+from daemon.core.values.outcome import Permanent
+from daemon.core.values.seal import Keyring, Seal
+from tests.journal_scenes import BEGIN, Night
+from tests.postgresql import Server
+from tests.store_content import fill_store
+
+KEYRING = Keyring(Seal("a key that is long enough"))
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "stopgap.db"
+
+
+async def _fill(place: StorePlace) -> None:
+    async with open_store(place, keyring=KEYRING) as store:
+        await fill_store(store)
+
+
+def _counts(place: StorePlace) -> dict[str, int]:
+    transactions = backend_for(place).reading()
+    try:
+        with transactions.begin() as connection:
+            return {name: _count(connection, one) for name, one in metadata.tables.items()}
+    finally:
+        transactions.dispose()
+
+
+def _count(connection: Connection, one: Table) -> int:
+    return int(connection.execute(select(func.count()).select_from(one)).scalar_one())
+
+
+async def _holds(store: Store) -> Mapping[str, Any]:
+    """What a daemon would find in it."""
+    assert (await audit_journal(store.journal)).breaks == []
+    heads = await store.journal.heads(9)
+    return {
+        "entries": [await store.journal.read(head.incident) for head in heads],
+        "heads": heads,
+        "changes": await store.journal.changes("release:shop"),
+        "marks": await store.journal.marks("release:shop"),
+        "windows": await store.maintenance.windows_since(BEGIN),
+        "overrides": await store.oncall.overrides(BEGIN),
+        "swaps": await store.oncall.swaps(),
+        "tokens": await store.credentials.tokens(),
+        "sessions": await store.credentials.sessions(BEGIN),
+        "waiting": await store.inbox.pending(9),
+        "ended": await store.inbox.ended(["an alert"]),
+        "note": await store.notes.read("a note"),
+        "keys": store.keys.current,
+        "anchor": await store.journal.anchor(),
+    }
+
+
+async def test_everything_comes_over_and_goes_back(
+    file: Path, postgresql_place: PostgresAddress, tmp_path: Path
+) -> None:
+    await _fill(file)
+    empty = [name for name, count in _counts(file).items() if not count and name not in LEFT_BEHIND]
+    assert empty == [], "fill_store has to know every table, so that none is forgotten here"
+    async with open_store(file, keyring=KEYRING) as store:
+        before = await _holds(store)
+    copied = await migrate_store(file, postgresql_place, KEYRING)
+    assert {one.name for one in copied} == set(metadata.tables) - LEFT_BEHIND
+    async with open_store(postgresql_place, keyring=KEYRING) as store:
+        assert await _holds(store) == before
+        await Night(store.journal, "inc-9", "search").open()
+        await store.inbox.put("third", b"{}", BEGIN)
+        after = await _holds(store)
+    again = tmp_path / "back.db"
+    await migrate_store(postgresql_place, again, KEYRING)
+    async with open_store(again, keyring=KEYRING) as store:
+        assert await _holds(store) == after
+
+
+async def test_numbers_go_on_from_where_they_were(
+    file: Path, postgresql_place: PostgresAddress
+) -> None:
+    await _fill(file)
+    await migrate_store(file, postgresql_place, KEYRING)
+    async with open_store(postgresql_place, keyring=KEYRING) as store:
+        night = Night(store.journal, "inc-9", "search")
+        await night.open()
+        await night.act()  # a row of `actions`, whose number the database gives
+        await store.inbox.put("third", b"{}", BEGIN)
+        assert [name for name, _ in await store.inbox.pending(9)] == ["second", "third"]
+
+
+async def test_the_source_stays_as_it_was_and_no_daemon_starts_on_it(
+    file: Path, postgresql_place: PostgresAddress
+) -> None:
+    await _fill(file)
+    counts = _counts(file)
+    await migrate_store(file, postgresql_place, KEYRING)
+    assert _counts(file) == {**counts, "meta": counts["meta"] + 1}
+    with pytest.raises(Permanent, match=f"has moved to .*{postgresql_place}.*--undo"):
+        await _fill(file)
+    async with open_store(file, readonly=True) as store:
+        assert await store.journal.heads(9), "it can still be looked at"
+    with pytest.raises(Permanent, match="has moved to"):
+        await migrate_store(file, file.with_name("other.db"), KEYRING)
+    await take_back(file)
+    async with open_store(file, keyring=KEYRING):
+        assert _counts(file)["events"] == counts["events"]
+    with pytest.raises(Permanent, match="nothing to undo"):
+        await take_back(file)
+
+
+async def test_a_target_with_something_in_it_is_refused_and_left_alone(
+    file: Path, postgresql_place: PostgresAddress
+) -> None:
+    await _fill(file)
+    async with open_store(postgresql_place) as store:
+        await store.notes.write("mine", ["kept"])
+    counts = _counts(postgresql_place)
+    with pytest.raises(Permanent, match="is not empty: there are rows in meta"):
+        await migrate_store(file, postgresql_place, KEYRING)
+    assert _counts(postgresql_place) == counts
+    async with open_store(file, keyring=KEYRING):
+        pass  # nothing has moved
+
+
+async def test_no_daemon_may_run_on_either(
+    file: Path, postgresql_place: PostgresAddress, tmp_path: Path
+) -> None:
+    async with open_store(file, keyring=KEYRING):
+        with pytest.raises(Permanent, match="in use by another daemon"):
+            await migrate_store(file, postgresql_place, KEYRING)
+    async with open_store(postgresql_place):
+        with pytest.raises(Permanent, match=r"is in use: .* connections of stopgap"):
+            await migrate_store(file, postgresql_place, KEYRING)
+        with pytest.raises(Permanent, match=r"is in use: .* connections of stopgap"):
+            await migrate_store(postgresql_place, tmp_path / "new.db", KEYRING)
+    assert not (tmp_path / "new.db").exists()
+
+
+async def test_a_source_that_was_edited_is_not_copied(
+    file: Path, postgresql_place: PostgresAddress
+) -> None:
+    await _fill(file)
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("UPDATE events SET body = replace(body, 'checkout', 'chequout')")
+    with pytest.raises(Permanent, match="is not whole, so nothing was copied"):
+        await migrate_store(file, postgresql_place, KEYRING)
+    assert _counts(postgresql_place)["events"] == 0
+
+
+async def test_what_comes_over_otherwise_is_found_and_nothing_is_kept(
+    file: Path, postgresql_place: PostgresAddress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await _fill(file)
+    copy = migrating._copy
+
+    def falsified(source: Connection, target: Connection, one: Table, progress: Any) -> Any:
+        done = copy(source, target, one, progress)
+        if one.name == "marks":
+            target.exec_driver_sql("UPDATE marks SET mark = 'healthy'")
+        return done
+
+    monkeypatch.setattr(migrating, "_copy", falsified)
+    with pytest.raises(Permanent, match="marks has 4 rows here and 4 there, digests"):
+        await migrate_store(file, postgresql_place, KEYRING)
+    monkeypatch.undo()
+    assert _counts(postgresql_place)["events"] == 0
+    await migrate_store(file, postgresql_place, KEYRING)
+
+
+async def test_a_file_that_was_begun_is_gone_if_it_fails(
+    postgresql_place: PostgresAddress, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await _fill(postgresql_place)
+
+    def broken(*_: Any) -> None:
+        raise Permanent("no")
+
+    monkeypatch.setattr(migrating, "_count_on", broken)
+    with pytest.raises(Permanent, match="no"):
+        await migrate_store(postgresql_place, tmp_path / "new.db", KEYRING)
+    assert not [name for name in os.listdir(tmp_path) if not name.endswith(".lock")]
+
+
+async def test_outcomes_that_wait_for_the_journal_are_not_left_behind(
+    file: Path, postgresql_place: PostgresAddress
+) -> None:
+    await _fill(file)
+    draft = Draft(at=BEGIN, event=e.IncidentClosed(reason="recovered", text=""))
+    owed = Owed(incident="inc-1", drafts=(draft,), release=True)
+    await DebtsFile(file.with_name("stopgap.db.owed")).keep([owed])
+    with pytest.raises(Permanent, match=r"\.owed has outcomes"):
+        await migrate_store(file, postgresql_place, KEYRING)
+
+
+async def test_it_is_copied_in_portions(
+    file: Path, postgresql_place: PostgresAddress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await _fill(file)
+    monkeypatch.setattr(migrating, "ROWS_AT_ONCE", 3)
+    told: list[tuple[str, int]] = []
+    await migrate_store(file, postgresql_place, KEYRING, lambda *one: told.append(one))
+    assert [rows for name, rows in told if name == "changes"] == [1]
+    events = [rows for name, rows in told if name == "events"]
+    assert events == [*range(3, _counts(file)["events"], 3), _counts(file)["events"]]
+
+
+def test_a_table_that_is_new_comes_too(file: Path, tmp_path: Path) -> None:
+    """By the metadata alone: nothing here lists tables."""
+    backends = []
+    tables = MetaData()
+    Table("news", tables, Column("a", Integer, primary_key=True), Column("b", Text))
+    for path in (file, tmp_path / "other.db"):
+        backend = backend_for(path)
+        backends.append(backend)
+        with closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute("CREATE TABLE news (a INTEGER PRIMARY KEY, b TEXT)")
+            if path == file:
+                connection.execute("INSERT INTO news VALUES (7, 'x')")
+    (copied,) = migrating._copied(*backends, tables, lambda *_: None)
+    assert (copied.name, copied.rows) == ("news", 1)
+
+
+def _run(*words: str) -> Result:
+    return CliRunner().invoke(stopgap, ["store", "migrate", *words])
+
+
+async def test_the_command_says_what_it_did_and_what_is_next(
+    file: Path, postgresql: Server, postgresql_place: PostgresAddress
+) -> None:
+    async with open_store(file) as store:
+        await fill_store(store)
+    done = await asyncio.to_thread(_run, str(file), postgresql_place.url)
+    assert done.exit_code == 0, done.output
+    assert f"now set `store: {postgresql_place}`" in done.output
+    again = await asyncio.to_thread(_run, str(file), postgresql_place.url)
+    assert again.exit_code == 1
+    assert "has moved to" in str(again.exception)
+    undone = await asyncio.to_thread(_run, "--undo", str(file))
+    assert (undone.exit_code, undone.output) == (0, f"{file} may be used again\n")
+    answer = await asyncio.to_thread(_run, str(file), str(file.with_name("b.db")), "--json")
+    tables = {one["name"]: one["rows"] for one in json.loads(answer.stdout)["tables"]}
+    assert tables["events"] == _counts(file)["events"]
+
+
+def test_the_command_wants_both_places_or_the_one_to_take_back() -> None:
+    for words in (["a.db"], ["--undo", "a.db", "b.db"]):
+        done = _run(*words)
+        assert done.exit_code == 2
+        assert "name SOURCE and TARGET, or --undo and SOURCE alone" in done.output
