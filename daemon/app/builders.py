@@ -20,8 +20,9 @@ from daemon.adapters.http_access import HttpAccess
 from daemon.adapters.prometheus import Prometheus
 from daemon.adapters.prometheus_session import QuerySession
 from daemon.adapters.query_parser import QueryParser
-from daemon.adapters.store import Store, open_store
+from daemon.adapters.store import Store, StorePlace, open_store, store_is_there, store_place
 from daemon.app.access import access_for, open_prometheus
+from daemon.app.outgoing import session_for
 from daemon.config.access import AccessSettings
 from daemon.config.active import ActiveConfig, Live
 from daemon.config.rules_folder import Ruleset, read_ruleset
@@ -141,6 +142,7 @@ def workshop_for(settings: Settings, environ: Mapping[str, str], umask: int = -1
         options=settings.actions,
         umask=umask,
         secret=secret_reader(settings, environ),
+        outgoing=settings.outgoing.policy,
     )
 
 
@@ -199,7 +201,8 @@ def alertmanagers_for(
 def alertmanager_access(settings: Settings, environ: Mapping[str, str], url: str) -> HttpAccess:
     """How a peer of Alertmanager is reached. Raises Permanent."""
     secret = secret_reader(settings, environ)
-    return access_for("alertmanager", url, settings.alertmanager, secret, settings.base)
+    policy = settings.outgoing.policy
+    return access_for("alertmanager", url, settings.alertmanager, secret, settings.base, policy)
 
 
 def named(peers: Sequence[Alertmanager]) -> Mapping[str, Peer | None]:
@@ -272,9 +275,9 @@ def sources_for(
     )
 
 
-def store_path(settings: Settings) -> Path:
-    """Where the store is."""
-    return settings.base / settings.store
+def store_at(settings: Settings, environ: Mapping[str, str]) -> StorePlace:
+    """Where the store is. Raises Permanent."""
+    return store_place(settings.store, settings.base, secret_reader(settings, environ))
 
 
 def calendars_for(
@@ -304,10 +307,10 @@ async def build_oncall(
     """
 
     _, roster, _ = ruleset_for(settings, actions_for(settings)).sound()
-    async with aiohttp.ClientSession() as session:
+    async with session_for(settings) as session:
         calendars = calendars_for(settings, environ, session, _nobody_to_tell)
         await calendars.renew(roster, at)
-    overrides, swaps = await _stored_changes(settings, at)
+    overrides, swaps = await _stored_changes(settings, environ, at)
     known = roster.knowing(calendars.shifts, overrides)
     reports = calendars.reports(roster, at)
     return oncall_view(known, at, swaps, reports), calendars.troubles
@@ -318,7 +321,7 @@ async def read_calendars(
 ) -> list[CalendarReport]:
     """What the calendars of a roster in `folder` say, as far as it is on this disk: files, and the
     copies of feeds. Asks nothing of the net."""
-    async with aiohttp.ClientSession() as session:
+    async with session_for(settings) as session:
         calendars = calendars_for(settings, environ, session, _nobody_to_tell, folder)
         calendars.recall(roster)
         return calendars.reports(roster)
@@ -329,15 +332,15 @@ async def _nobody_to_tell(_: bytes) -> None:
 
 
 async def _stored_changes(
-    settings: Settings, at: datetime
+    settings: Settings, environ: Mapping[str, str], at: datetime
 ) -> tuple[Sequence[OncallOverride], Sequence[ShiftSwap]]:
     """The overrides that the daemon of these settings has set, and the swaps that wait for an
     answer; none where it never ran."""
-    path = store_path(settings)
-    if not path.is_file():
-        return (), ()
     try:
-        async with open_store(path, readonly=True) as store:
+        place = store_at(settings, environ)
+        if not store_is_there(place):
+            return (), ()
+        async with open_store(place, readonly=True) as store:
             waiting = [swap for swap in await store.oncall.swaps() if swap.lapses_at > now()]
             return await store.oncall.overrides(at), waiting
     except (Temporary, Permanent) as error:
@@ -362,7 +365,8 @@ def prometheus_for(
     if finding_out:
         chosen = chosen.model_copy(update={"flavour": "auto"})
     secret = secret_reader(settings, environ)
-    return open_prometheus(prometheus_setting(server), chosen, secret, settings.base)
+    policy = settings.outgoing.policy
+    return open_prometheus(prometheus_setting(server), chosen, secret, settings.base, policy)
 
 
 def query_parser_for(
@@ -377,12 +381,14 @@ def query_parser_for(
     secret, or a file of its TLS, is not there."""
     chosen = settings.prometheus.every[server or ""]
     secret = secret_reader(settings, environ)
+    policy = settings.outgoing.policy
     if url is None:
         setting = prometheus_setting(server)
-        access = access_for(setting, chosen.url, chosen, secret, settings.base)
+        access = access_for(setting, chosen.url, chosen, secret, settings.base, policy)
         session = QuerySession(access, chosen.method)
     else:
-        access = access_for("--against", url, reached or AccessSettings(), secret, settings.base)
+        given = reached or AccessSettings()
+        access = access_for("--against", url, given, secret, settings.base, policy)
         session = QuerySession(access)
     seconds = chosen.timeout.total_seconds()
 

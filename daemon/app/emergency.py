@@ -15,9 +15,9 @@ from daemon.app.builders import (
     now,
     ruleset_for,
     secret_reader,
-    store_path,
 )
 from daemon.app.notifiers import NotifierBuilder
+from daemon.app.outgoing import session_for
 from daemon.config.active import ActiveConfig, Live
 from daemon.config.settings import Settings
 from daemon.core.ports.store import StoreFailure, StoreTrouble
@@ -33,7 +33,7 @@ def emergency_for(
     settings: Settings, active: Live[ActiveConfig], observer: Observer = QUIET
 ) -> EmergencyCalls:
     """The emergency calls about the store of these settings."""
-    path = store_path(settings)
+    path = settings.beside_store
     return EmergencyCalls(
         active,
         EmergencyFile(path.with_name(f"{path.name}.emergency")),
@@ -50,7 +50,7 @@ async def call_before_the_end(
     failure = _store_failure(error)
     if failure is None or failure.fault == "held":  # a backup, say; the next start finds it free
         return
-    async with aiohttp.ClientSession() as session:
+    async with session_for(settings) as session:
         try:
             config = _config(settings, environ, session)
         except (Permanent, Mistakes) as mistake:

@@ -18,6 +18,7 @@ import aiohttp
 
 from tests.acceptance.deliveries import alert, encoded
 from tests.acceptance.running import ROSTER, SETTINGS, TREE, Daemon, lay_out
+from tests.loopback import IN_ENVIRONMENT
 
 HERE = Path(__file__).parent
 CLIENTS = 32
@@ -83,7 +84,7 @@ async def outside(groups: int) -> AsyncIterator[tuple[str, str]]:
     """The addresses of Prometheus and of the pager."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, str(HERE / "outside.py"), str(groups)),
-        env={**os.environ, "PYTHONPATH": str(TREE)},
+        env={**os.environ, **IN_ENVIRONMENT, "PYTHONPATH": str(TREE)},
         stdout=asyncio.subprocess.PIPE,
     )
     try:
