@@ -82,6 +82,7 @@ class StormKeeper:
         none is known, and each incident calls for itself."""
         try:
             heads = await self._repository.journal.open_heads()
+            await self._repository.load_together([head.incident for head in heads])
             for head in heads:
                 await self._recall(head)
             for storm in self._storms.values():
