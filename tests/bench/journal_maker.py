@@ -3,7 +3,7 @@
 Usage: python journal_maker.py FILE CLOSED OPEN. What makes it is the code that PYTHONPATH names,
 so that each build of the daemon gets a store of its own kind. The closed incidents are spread over
 a year. Of the open ones, `WAITING` wait for somebody, whose next page was due minutes ago; the
-others are confirmed problems that somebody commands.
+others have recovered and are watched for a relapse.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ async def _attended(night: Night) -> None:
     await night.open()
     await night.add(e.ProblemDefined(problem=make_problem()))
     await night.add(*ACKNOWLEDGED, by="ada (cli)")
+    await night.add(e.Recovered(step=0, text="79 % → 99 %"))
 
 
 def _unattended(night: Night) -> Awaitable[None]:

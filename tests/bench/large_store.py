@@ -22,7 +22,7 @@ LONGEST = 120.0
 """So many seconds are waited for the first page."""
 STEADY = 45.0
 """So many seconds after the start the first looks of a minute are over, and memory is read."""
-LARGE_RULE = MINUTES_RULE.replace("rule: service-errors", "rule: checkout")
+LARGE_RULE = MINUTES_RULE.replace("rule: service-errors", "rule: checkout") + "verify: {watch: 7d}"
 AUDIENCE = """
 channels: {room: {console: true}}
 audiences: {customers: {channels: [room], wording: public}}
