@@ -32,8 +32,9 @@ check: ## Format, lint, types, import contracts, one home for each name, the rul
 	@$(BIN)/stopgap check rules/
 	@$(BIN)/stopgap test rules/cases
 
-bench: ## Timing: durable intake, the way from POST to action, a storm on a slow disk, the audit.
-       ## BASE=revision lets the storm come over that build too, and compares.
+bench: ## Timing: durable intake, the way from POST to action, a storm on a slow disk, ten thousand
+       ## alerts told three times by two Alertmanagers, a start with 100,000 incidents, the audit.
+       ## BASE=revision puts that build through the same storms and starts, and compares.
 	@deploy/setup.sh
 	@BENCH_BASE=$(BASE) $(BIN)/python -m pytest -m bench -s tests/bench
 

@@ -33,6 +33,10 @@ IncidentListener = Callable[[Incident | None, Incident, Sequence[Event]], None]
 Clock = Callable[[], datetime]
 
 
+READ_TOGETHER = 100
+"""So many incidents are read by one statement."""
+
+
 class UnknownIncident(LookupError):
     """There is no incident with this id."""
 
@@ -112,6 +116,21 @@ class IncidentRepository:
         if incident in self._known:
             return self._known[incident]  # read and perhaps changed meanwhile: ours is older
         return self._remember(self._with_owed(fold(entries)))
+
+    async def load_together(self, incidents: Sequence[str]) -> None:
+        """Read these into memory, many by one statement; what `load` finds there it does not read.
+        Where one of a portion is unreadable, the whole portion is left to `load`, which tells of
+        that one alone. Raises Temporary."""
+        unread = [name for name in incidents if name not in self._known]
+        for first in range(0, len(unread), READ_TOGETHER):
+            portion = unread[first : first + READ_TOGETHER]
+            try:
+                found = await self.journal.read_together(portion)
+            except (Permanent, ValueError):
+                continue
+            for name, entries in found.items():
+                if name not in self._known:  # else read and perhaps changed meanwhile
+                    self._remember(self._with_owed(fold(entries)))
 
     def _moved_on(self, incident: Incident) -> bool:
         """Whether it is no longer as it was read then; what was decided on that is void."""

@@ -20,6 +20,7 @@ from structlog.contextvars import bind_contextvars
 
 from daemon.conduct.executor import ConductDependencies, Executor, Stage
 from daemon.conduct.pulse import BEAT_SECONDS, Pulse
+from daemon.conduct.starting import most_urgent_first
 from daemon.config.active import ActiveConfig, Live
 from daemon.core.decide import settle_decision
 from daemon.core.decision import (
@@ -127,11 +128,15 @@ class Conductor:
     async def run(self) -> None:
         """Conduct all incidents, those that were open before the start first; until cancelled."""
         async with asyncio.TaskGroup() as group:
-            left = [head.incident for head in await self._repository.journal.open_heads()]
+            left = most_urgent_first(await self._repository.journal.open_heads())
             unfinished = await reviews.unfinished(self._repository)
             ours = filter(self._repository.ownership.owns, [*left, *unfinished])
             for incident in [*ours, *self._repository.owing]:
                 self._begin(incident, group)
+                # Whoever is called for the first of them is not called after a look at them all.
+                await asyncio.sleep(0)
+                while not self._repository.opened.empty():
+                    self._begin(self._repository.opened.get_nowait(), group)
             while True:
                 self.pulse.goes_round()
                 with suppress(TimeoutError):

@@ -85,6 +85,7 @@ class StormKeeper:
         none is known, and each incident calls for itself."""
         try:
             heads = await self._repository.journal.open_heads()
+            await self._repository.load_together([head.incident for head in heads])
             for head in heads:
                 await self._recall(head)
             for storm in self._storms.values():
@@ -267,7 +268,7 @@ class StormKeeper:
     def _current(self, storm: _Gathered) -> Storm | None:
         """The storm as it stands; None, and forgotten, once nothing joins it any more and no more
         of it is left than would have been called for one by one."""
-        if storm.snapshot is None:
+        if storm.snapshot is None or not self._stands(storm.snapshot):
             storm.snapshot = self._put_together(storm)
         joins = self._repository.clock() < storm.snapshot.joins_until
         if not storm.snapshot.members or (
@@ -277,6 +278,12 @@ class StormKeeper:
                 self._end(storm)
             return None
         return storm.snapshot
+
+    def _stands(self, storm: Storm) -> bool:
+        """Whether its incidents are still those at hand: another replica's appends are read, and
+        are no appends of ours."""
+        at_hand = self._repository.at_hand
+        return all(at_hand(member.id) is member for member in storm.members)
 
     def _put_together(self, storm: _Gathered) -> Storm:
         order = sorted(storm.members, key=lambda name: (storm.members[name], name))

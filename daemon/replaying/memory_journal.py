@@ -28,6 +28,7 @@ from daemon.core.ports.journal import (
     HeadState,
     IncidentSearch,
     KeyTaken,
+    OpeningOutcome,
     RuleOpenings,
     SequenceConflict,
 )
@@ -166,6 +167,9 @@ class MemoryJournal:
             }
         )
 
+    async def read_together(self, incidents: Sequence[str]) -> dict[str, list[Entry]]:
+        return {name: await self.read(name) for name in incidents if name in self.entries}
+
     async def read(self, incident: str, after: int = 0) -> list[Entry]:
         return list(self.entries.get(incident, ()))[after:]
 
@@ -175,6 +179,14 @@ class MemoryJournal:
     async def heads(self, limit: int, search: IncidentSearch = ALL_INCIDENTS) -> list[Head]:
         newest = sorted(self.rows.values(), key=lambda r: (r.opened_at, r.incident), reverse=True)
         return [row for row in newest if _fits(row, search)][:limit]
+
+    async def outcomes(
+        self, limit: int, search: IncidentSearch = ALL_INCIDENTS
+    ) -> list[OpeningOutcome]:
+        return [
+            OpeningOutcome(row.incident, row.opened_at, row.rule, row.team, row.outcome)
+            for row in await self.heads(limit, search)
+        ]
 
     async def openings(self) -> dict[str, RuleOpenings]:
         ruled = [row for row in self.rows.values() if row.rule and not drill_of(row.key)]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime, timedelta
 
-from daemon.core.ports.journal import IncidentSearch
-from daemon.core.reporting.figures import USUAL_PERIOD, YEAR, Figures, figures
+from daemon.core.ports.journal import IncidentSearch, ListCursor
+from daemon.core.reporting.figures import USUAL_PERIOD, YEAR, Figures, FiguresTally
 from daemon.repository import IncidentRepository
 
 _MOST = 50_000
 """So many of the newest incidents are counted; more than that are opened by no team in a year."""
+_PORTION = 1000
 _FRESH = timedelta(minutes=5)
 """For so long figures are shown again before they are worked out anew."""
 
@@ -19,9 +20,18 @@ async def read_figures(
     repository: IncidentRepository, period: timedelta, until: datetime
 ) -> Figures:
     """The figures of the period that ends then. Raises Temporary, Permanent."""
-    since = until - max(YEAR, 2 * period)
-    heads = await repository.journal.heads(_MOST, IncidentSearch(since=since, until=until))
-    return await asyncio.to_thread(figures, heads, until - period, until)
+    tally = FiguresTally(until - period, until)
+    search = IncidentSearch(since=until - max(YEAR, 2 * period), until=until)
+    for _ in range(0, _MOST, _PORTION):
+        # A portion at a time: the whole of it takes seconds, and others read and are served.
+        found = await repository.journal.outcomes(_PORTION, search)
+        tally.add(found)
+        if len(found) < _PORTION:
+            break
+        last = found[-1]
+        cursor = ListCursor(opened_at=last.opened_at, incident=last.incident)
+        search = search.model_copy(update={"after": cursor})
+    return await asyncio.to_thread(tally.figures)
 
 
 class RecentFigures:

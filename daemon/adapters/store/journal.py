@@ -32,6 +32,7 @@ from daemon.core.ports.journal import (
     HeadState,
     IncidentSearch,
     KeyTaken,
+    OpeningOutcome,
     RuleOpenings,
 )
 from daemon.core.ports.replicas import Fence
@@ -112,6 +113,20 @@ class SqlJournal:
 
         return await self.database.read(work)
 
+    async def read_together(self, incidents: Sequence[str]) -> dict[str, list[Entry]]:
+        """The entries of each of these incidents, by one statement. Permanent if one entry of them
+        is not of this version's vocabulary."""
+        query = select(events).where(events.c.incident.in_(incidents))
+        ordered = query.order_by(events.c.incident, events.c.seq)
+
+        def work(connection: Connection) -> dict[str, list[Entry]]:
+            found: dict[str, list[Entry]] = {}
+            for row in connection.execute(ordered):
+                found.setdefault(row.incident, []).append(entry_of(row))
+            return found
+
+        return await self.database.read(work)
+
     async def anchor(self) -> Anchor | None:
         """The point that the journal has come to; None if nothing has happened yet."""
         return await self.database.read(last_anchor)
@@ -125,6 +140,12 @@ class SqlJournal:
     async def heads(self, limit: int, search: IncidentSearch = ALL_INCIDENTS) -> list[Head]:
         """The newest heads that fit the search, the newest first."""
         return await self._heads(queries.found(search, limit))
+
+    async def outcomes(
+        self, limit: int, search: IncidentSearch = ALL_INCIDENTS
+    ) -> list[OpeningOutcome]:
+        """What figures need of the same."""
+        return await self.database.read(partial(queries.outcomes, search, limit))
 
     async def openings(self) -> dict[str, RuleOpenings]:
         """What each rule that has opened incidents has opened, by its name."""

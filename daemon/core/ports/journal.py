@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Literal, NamedTuple, Protocol
 
 from daemon.core.changes.suspects import Change, HealthMark
 from daemon.core.incident.alert_routes import Routes
@@ -63,6 +63,16 @@ class Head(OnsetFacts):
     routes: Routes = ()
     owner: str = ""
     format: int = 1
+
+
+class OpeningOutcome(NamedTuple):
+    """What figures need of an incident. `outcome` as in `Head`."""
+
+    incident: str
+    opened_at: datetime
+    rule: str
+    team: str
+    outcome: OutcomeFacts | None
 
 
 class HeadState(OnsetFacts):
@@ -236,11 +246,19 @@ class Journal(Protocol):
     async def read(self, incident: str, after: int = 0) -> list[Entry]:
         """The entries after that sequence number, in order; empty for an unknown incident."""
 
+    async def read_together(self, incidents: Sequence[str]) -> dict[str, list[Entry]]:
+        """The entries of each of these incidents; one that is unknown is left out."""
+
     async def open_heads(self) -> list[Head]:
         """The heads of all open incidents, oldest first."""
 
     async def heads(self, limit: int, search: IncidentSearch = ALL_INCIDENTS) -> list[Head]:
         """The newest heads that fit the search, the newest first."""
+
+    async def outcomes(
+        self, limit: int, search: IncidentSearch = ALL_INCIDENTS
+    ) -> list[OpeningOutcome]:
+        """What figures need of the same: tens of thousands are read for them."""
 
     async def openings(self) -> dict[str, RuleOpenings]:
         """What each rule that has opened incidents has opened, by its name; without drills."""

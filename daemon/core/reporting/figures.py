@@ -18,14 +18,14 @@ somebody had acknowledged before.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from statistics import fmean, median
 from typing import NamedTuple
 
 from pydantic import Field
 
-from daemon.core.ports.journal import Head
+from daemon.core.ports.journal import OpeningOutcome
 from daemon.core.reporting.review.durations import durations_of
 from daemon.core.values.units import Frozen, Moment
 
@@ -119,7 +119,13 @@ class Figures(Frozen):
 class _Manual(NamedTuple):
     """How long recoveries by people took, in seconds, by rule."""
 
-    by_rule: Mapping[str, Sequence[float]]
+    by_rule: dict[str, list[float]]
+
+    def add(self, head: OpeningOutcome, until: datetime) -> None:
+        """Count it, if people recovered it within the YEAR before that moment."""
+        took = _took(head)
+        if took is not None and until - YEAR <= head.opened_at < until and _by_people(head):
+            self.by_rule.setdefault(head.rule, []).append(took)
 
     def rules(self, rule: str) -> frozenset[str]:
         """The rules whose recoveries one of that rule is compared with; none if there are too
@@ -134,31 +140,66 @@ class _Manual(NamedTuple):
         return [took for each in self.rules(rule) for took in self.by_rule[each]]
 
 
-def figures(heads: Iterable[Head], since: datetime, until: datetime) -> Figures:
-    """The figures of a period. `heads` are the incidents that were opened before its end, those
+class FiguresTally:
+    """The figures of a period, from incidents that are added in portions of any size and order.
+
+    Whole incidents are kept of the period and of the one before it; of all others no more than how
+    long people took to recover them, so that those of a year take no room.
+    """
+
+    def __init__(self, since: datetime, until: datetime) -> None:
+        self._since, self._until = since, until
+        self._earlier = since - (until - since)
+        self._now: list[OpeningOutcome] = []
+        self._before: list[OpeningOutcome] = []
+        self._manual_now = _Manual({})
+        self._manual_before = _Manual({})
+
+    def add(self, openings: Iterable[OpeningOutcome]) -> None:
+        """Count these; what was opened after the end is none of the period."""
+        for one in openings:
+            if one.opened_at >= self._until or _is_part(one):
+                continue
+            if one.opened_at >= self._since:
+                self._now.append(one)
+            elif one.opened_at >= self._earlier:
+                self._before.append(one)
+            self._manual_now.add(one, self._until)
+            self._manual_before.add(one, self._since)
+
+    def figures(self) -> Figures:
+        """The figures of all that was added."""
+        now, before = self._now, self._before
+        manual_now, manual_before = self._manual_now, self._manual_before
+        return Figures(
+            since=self._since,
+            until=self._until,
+            now=_figure_set(now, manual_now),
+            before=_figure_set(before, manual_before),
+            rules=_named(now, before, manual_now, manual_before, "rule"),
+            teams=_named(now, before, manual_now, manual_before, "team"),
+        )
+
+
+def figures(openings: Iterable[OpeningOutcome], since: datetime, until: datetime) -> Figures:
+    """The figures of a period. `openings` are the incidents that were opened before its end, those
     of YEAR at least, for the comparison."""
-    known = [head for head in heads if head.opened_at < until and not _is_part(head)]
-    earlier = since - (until - since)
-    now = [head for head in known if head.opened_at >= since]
-    before = [head for head in known if earlier <= head.opened_at < since]
-    manual_now, manual_before = _manual(known, until), _manual(known, since)
-    return Figures(
-        since=since,
-        until=until,
-        now=_figure_set(now, manual_now),
-        before=_figure_set(before, manual_before),
-        rules=_named(now, before, manual_now, manual_before, "rule"),
-        teams=_named(now, before, manual_now, manual_before, "team"),
-    )
+    tally = FiguresTally(since, until)
+    tally.add(openings)
+    return tally.figures()
 
 
-def _is_part(head: Head) -> bool:
+def _is_part(head: OpeningOutcome) -> bool:
     """Whether it was merged into another incident, which counts for both."""
     return head.outcome is not None and bool(head.outcome.merged_into)
 
 
 def _named(
-    now: Sequence[Head], before: Sequence[Head], manual: _Manual, earlier: _Manual, by: str
+    now: Sequence[OpeningOutcome],
+    before: Sequence[OpeningOutcome],
+    manual: _Manual,
+    earlier: _Manual,
+    by: str,
 ) -> tuple[NamedFigures, ...]:
     names = sorted({getattr(head, by) for head in (*now, *before)})
     return tuple(
@@ -171,7 +212,7 @@ def _named(
     )
 
 
-def _figure_set(heads: Sequence[Head], manual: _Manual) -> FigureSet:
+def _figure_set(heads: Sequence[OpeningOutcome], manual: _Manual) -> FigureSet:
     known = [head for head in heads if head.outcome is not None]
     outcomes = [head.outcome for head in known if head.outcome is not None]
     times = [durations_of(h.opened_at, h.outcome) for h in known if h.outcome is not None]
@@ -204,17 +245,7 @@ def _timing(values: Iterable[timedelta | None]) -> DurationFigure | None:
     return DurationFigure(incidents=len(seconds), mean=fmean(seconds), median=median(seconds))
 
 
-def _manual(heads: Iterable[Head], until: datetime) -> _Manual:
-    by_rule: dict[str, list[float]] = {}
-    for head in heads:
-        took = _took(head)
-        within = until - YEAR <= head.opened_at < until
-        if took is not None and within and _by_people(head):
-            by_rule.setdefault(head.rule, []).append(took)
-    return _Manual(by_rule)
-
-
-def _by_people(head: Head) -> bool:
+def _by_people(head: OpeningOutcome) -> bool:
     outcome = head.outcome
     if outcome is None or outcome.restored_at is None:
         return False
@@ -224,7 +255,7 @@ def _by_people(head: Head) -> bool:
     return outcome.recovered_by == "person"
 
 
-def _took(head: Head) -> float | None:
+def _took(head: OpeningOutcome) -> float | None:
     """Seconds from the onset to proven recovery; from the end of the maintenance that held it."""
     outcome = head.outcome
     if outcome is None or outcome.restored_at is None:
@@ -233,7 +264,7 @@ def _took(head: Head) -> float | None:
     return max((outcome.restored_at - began).total_seconds(), 0.0)
 
 
-def _saved(heads: Iterable[Head], manual: _Manual) -> Saved | None:
+def _saved(heads: Iterable[OpeningOutcome], manual: _Manual) -> Saved | None:
     seconds: list[float] = []
     requests: list[float] = []
     compared: set[str] = set()
