@@ -84,8 +84,8 @@ class OutgoingPolicy:
     def trusting(self, url: str) -> OutgoingPolicy:
         """The same, but for one address of this machine that the operator wrote literally
         (`http://127.0.0.1:9090`, `http://localhost:9090`): that host at that port is their own."""
-        parts = urlsplit(url)
         try:
+            parts = urlsplit(url)
             port = parts.port or SCHEMES.get(parts.scheme, 0)
         except ValueError:
             return self

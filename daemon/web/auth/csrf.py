@@ -76,7 +76,7 @@ class Browser:
         """The values of such a cookie; None if it is not ours, or older than that."""
         try:
             at, *values = self._signer().loads(value)
-        except BadData:
+        except (BadData, ValueError):  # what is no text, too
             return None
         return values if timedelta(0) <= now - datetime.fromtimestamp(at, UTC) <= age else None
 
