@@ -63,6 +63,8 @@ def may(who: str, kind: str) -> bool:
         return kind in LEVELS or kind.startswith("token:")
     if needs == "link":
         return False
+    if needs == "self":
+        return kind in LEVELS
     allowed = LEVELS[LEVELS.index(needs) :]  # type: ignore[arg-type]
     by_scope = {"viewer": "read", "responder": "respond", "admin": "admin"}
     return kind in {*allowed, *(f"token:{by_scope[level]}" for level in allowed), f"token:{scope}"}
@@ -155,9 +157,13 @@ def concrete(rig: Doors, path: str) -> str:
 
 def sent_to(path: str) -> tuple[bytes, str]:
     """What is sent to a route: an empty object, or an empty form."""
-    if path.endswith("/findings"):  # of which the rights are looked at after the content
-        finding = {"text": "it is full", "source": "robot", "link": "https://runs.example/1"}
-        return json.dumps(finding).encode(), "application/json"
+    content = {
+        # What is allowed is looked at after the content in these.
+        "/api/v1/incidents/{id}/findings": {"text": "full", "source": "robot", "link": "https://r"},
+        "/api/v1/tokens": {"name": "ci", "scopes": ["changes"]},
+    }.get(path)
+    if content is not None:
+        return json.dumps(content).encode(), "application/json"
     machine = path.startswith(("/api/", "/-/", "/{one}")) and "slack" not in path
     return (b"{}", "application/json") if machine else (b"x=y", FORM["Content-Type"])
 
@@ -165,7 +171,7 @@ def sent_to(path: str) -> tuple[bytes, str]:
 def test_every_route_has_its_line_and_every_line_its_route() -> None:
     """The list is the application's own; see `test_everybody_is_let_in_where_they_may`."""
     assert len(ROUTES) > 130
-    known = {"open", "login", "anybody", "link", *LEVELS, "responder+findings"}
+    known = {"open", "login", "self", "anybody", "link", *LEVELS, "responder+findings"}
     known |= {f"webhook:{scope}" for scope in NEEDED} | {f"hook:{name}" for name in HOOK_NAMES}
     assert set(ROUTES.values()) <= known
 
@@ -192,7 +198,7 @@ async def test_everybody_is_let_in_where_they_may_and_nowhere_else(doors: Doors)
 CHANGES = [
     (method, path)
     for (method, path), who in ROUTES.items()
-    if method != "GET" and who.partition("+")[0] in {"anybody", *LEVELS}
+    if method != "GET" and who.partition("+")[0] in {"anybody", "self", *LEVELS}
 ]
 """What a browser's session does."""
 
