@@ -38,9 +38,17 @@ from daemon.adapters.trackers.github import GitHubTracker
 from daemon.adapters.trackers.gitlab import GitLabTracker
 from daemon.adapters.trackers.jira import JiraTracker
 from daemon.adapters.trackers.webhook import WebhookTracker
+from daemon.app.outgoing import refuse_literally
+from daemon.config.settings import Settings
 from daemon.core.ports.trackers import IssueDraft
 from daemon.core.values.outcome import Permanent, Temporary
-from daemon.core.values.outgoing import NOTHING_ALLOWED, OutgoingPolicy, allowed_destinations
+from daemon.core.values.outgoing import (
+    NOTHING_ALLOWED,
+    AddressRefused,
+    OutgoingPolicy,
+    allowed_destinations,
+)
+from daemon.core.values.yaml_document import Mistakes, YamlDocument
 from recovery_actions.git.client import GitClient
 from recovery_actions.http_exchange import NotSent, exchange
 from recovery_actions.kubernetes.client import ClusterClient
@@ -364,3 +372,63 @@ def test_nothing_connects_by_another_way() -> None:
         if _CONNECTS.search(path.read_text(encoding="utf-8"))
     }
     assert {path for path in found if not path.startswith(tuple(OWN_CONNECTIONS))} == set()
+
+
+@pytest.mark.parametrize(
+    ("place", "settings"),
+    [
+        ("heartbeat.url", {"heartbeat": {"url": "env:HERE"}}),
+        ("rooms.webhook.url", {"rooms": {"webhook": {"url": "env:HERE"}}}),
+        ("argocd.url", {"argocd": {"url": "http://127.1:80"}}),
+        ("git.url", {"git": {"url": "http://localhost"}}),
+        ("slack.url", {"slack": {"url": "http://[::1]/", "token": "env:HERE"}}),
+        ("http.allow (0x7f.1:80)", {"http": {"allow": ["0x7f.1:80"]}}),
+        (
+            "follow_ups.tracker.jira.url",
+            {
+                "follow_ups": {
+                    "tracker": {
+                        "jira": {"url": "http://169.254.1.1", "project": "A", "token": "env:HERE"}
+                    }
+                }
+            },
+        ),
+        (
+            "auth.oidc.issuer",
+            {"auth": {"oidc": {"issuer": "http://127.0.0.1:8080", "client_id": "s"}}},
+        ),
+    ],
+    ids=lambda given: given if isinstance(given, str) else "",
+)
+def test_a_setting_that_leads_inward_is_refused_at_the_start(
+    place: str, settings: dict[str, Any]
+) -> None:
+    def read(_: str) -> str:
+        return "http://127.0.0.1:9/secret"
+
+    chosen = Settings.model_validate(settings)
+    with pytest.raises(AddressRefused, match=re.escape(f"{place}: it leads to ")) as caught:
+        refuse_literally(chosen, read)
+    assert "secret" not in str(caught.value)
+    allow = {"allow": ["127.0.0.0/8", "::1", "169.254.1.1", "localhost"]}
+    refuse_literally(Settings.model_validate({**settings, "outgoing": allow}), read)
+
+
+def test_the_settings_as_they_are_at_first_lead_nowhere_inward() -> None:
+    refuse_literally(Settings(), lambda _: "")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"argocd": {"url": "https://me:hunter2@argo.test"}},
+        {"slack": {"url": "https://hunter2@slack.test"}},
+        {"tracing": {"endpoint": "http://me:hunter2@127.0.0.1:4318"}},
+    ],
+    ids=str,
+)
+def test_no_credentials_stand_in_an_address_that_is_told(settings: dict[str, Any]) -> None:
+    document = YamlDocument("stopgap.yaml", settings)
+    with pytest.raises(Mistakes, match="credentials do not stand") as caught:
+        document.read(Settings)
+    assert "hunter2" not in str(caught.value)

@@ -160,7 +160,7 @@ def sent_to(path: str) -> tuple[bytes, str]:
     content = {
         # What is allowed is looked at after the content in these.
         "/api/v1/incidents/{id}/findings": {"text": "full", "source": "robot", "link": "https://r"},
-        "/api/v1/tokens": {"name": "ci", "scopes": ["changes"]},
+        "/api/v1/tokens": {"name": "ci", "scopes": ["read"]},
     }.get(path)
     if content is not None:
         return json.dumps(content).encode(), "application/json"

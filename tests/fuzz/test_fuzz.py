@@ -43,6 +43,16 @@ def test_a_planted_fault_is_found() -> None:
     assert f"SEED={SEED} ONLY=careless NUMBER={finding.number}" in str(finding)
 
 
+@pytest.mark.parametrize("change", [b"\r\n", b"=", b" ", b"\x00", b"\xff", b"."])
+def test_a_link_and_a_cookie_are_spelled_in_one_way(change: bytes) -> None:
+    known = {target.name: target for target in TARGETS}
+    for given in known["links"].corpus:
+        known["links"].read(given + change)
+        last = given[-1:]
+        known["links"].read(given[:-1] + (b"B" if last == b"A" else b"A"))
+    known["cookies"].read(known["cookies"].corpus[0] + change)
+
+
 @pytest.mark.parametrize("value", ["\x10", "\t", "a\r\nb", '"\\n', "é"])
 def test_a_matcher_is_written_as_it_is_read(value: str) -> None:
     matcher = Matcher(name="a", op="!=", value=value)
