@@ -265,10 +265,8 @@ async def test_an_address_that_would_be_refused_is_told_beforehand(
     for name, url in hooks.items():
         (home / name).write_text(url)
         (home / name).chmod(0o600)
-    contact = ROSTER.replace("ada:", "ada:", 1)
-    assert contact.count("contact: [") >= 1
     ways = "contact: [{webhook: file:inward}, {webhook: file:meta}, "
-    (home / "rules/roster.yaml").write_text(contact.replace("contact: [", ways, 1))
+    (home / "rules/roster.yaml").write_text(ROSTER.replace("contact: [", ways, 1))
     closed = SETTINGS.replace("outgoing: {allow: [127.0.0.0/8]}", "")
     (home / "stopgap.yaml").write_text(closed)
     real = socket.getaddrinfo
@@ -278,13 +276,15 @@ async def test_an_address_that_would_be_refused_is_told_beforehand(
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     found = (await examine()).of("outgoing")
-    assert [one.state for one in found] == ["wrong", "wrong"]
+    assert {one.state for one in found} == {"wrong"}
     told = {one.text.partition(":")[0]: one for one in found}
     inward = told["people.ada.contact 1 (webhook)"]
     assert "it leads to 127.0.0.1:80, which is loopback" in inward.text
     assert inward.mend == 'if it is meant, add "127.0.0.1:80" to `outgoing.allow` in stopgap.yaml'
     assert "link-local" in told["people.ada.contact 2 (webhook)"].text
-    (home / "stopgap.yaml").write_text(closed + "outgoing: {allow: [127.0.0.1, 169.254.0.0/16]}\n")
+    (home / "stopgap.yaml").write_text(
+        closed + "outgoing: {allow: [127.0.0.0/8, 169.254.0.0/16]}\n"
+    )
     [well] = (await examine()).of("outgoing")
     assert well.state == "ok"
 
