@@ -1,5 +1,6 @@
 # Two commands matter: `make demo` and `make test`. Both set up what they need.
-.PHONY: demo test test-servers check bench decide-bench diagnosis-bench run format constraints pictures fuzz audit sbom
+.PHONY: demo test test-servers check bench simulate decide-bench diagnosis-bench run format constraints \
+  pictures fuzz audit sbom
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 BIN := .venv/bin
@@ -37,6 +38,14 @@ bench: ## Timing: durable intake, the way from POST to action, a storm on a slow
        ## BASE=revision lets the storm come over that build too, and compares.
 	@deploy/setup.sh
 	@BENCH_BASE=$(BASE) $(BIN)/python -m pytest -m bench -s tests/bench
+
+simulate: ## The daemon in thousands of simulated nights, with crashes, faults and people, each drawn
+          ## by a seed. SEEDS=10000, JOBS=2; SEED=n replays one in words; PLANTED=1 shows in how
+          ## many seeds each planted bug is found.
+	@deploy/setup.sh
+	@PYTHONHASHSEED=0 $(BIN)/python -m tests.simulation $(if $(SEEDS),--seeds $(SEEDS)) \
+	  $(if $(JOBS),--jobs $(JOBS)) $(if $(SEED),--seed $(SEED)) $(if $(PLANTED),--planted) \
+	  $(if $(FIRST),--first $(FIRST)) $(if $(ONLY),--only $(ONLY)) $(if $(WHOLE),--whole)
 
 decide-bench: ## How the daemon decides in simulated worlds, beside a plain threshold and a sequential
       ## test. WORLDS=draws of each world (50), SEED=1, ONLY=part of the worlds' names.

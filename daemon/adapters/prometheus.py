@@ -12,7 +12,6 @@ import ast
 import asyncio
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -21,6 +20,7 @@ import requests
 from prometheus_api_client import PrometheusConnect
 from prometheus_api_client.exceptions import PrometheusApiClientException
 
+from daemon.adapters.daemon_threads import DaemonThreads
 from daemon.adapters.http_access import HttpAccess
 from daemon.adapters.prometheus_answers import read_series
 from daemon.adapters.prometheus_errors import query_refusal
@@ -79,7 +79,7 @@ class Prometheus:
         self._access = HttpAccess(access) if isinstance(access, str) else access
         self._url = self._shown = self._access.address
         self._timeout = timeout
-        self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="prometheus")
+        self._threads = DaemonThreads("prometheus", concurrency)
         self._warnings = threading.local()
         self._session = QuerySession(self._access, method, reread)
         self._session.hooks["response"].append(self._keep_warnings)
@@ -133,8 +133,9 @@ class Prometheus:
         return version
 
     def close(self) -> None:
-        """Give up waiting queries and close the connections."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """Give up waiting queries and close the connections. A query that hangs keeps its thread,
+        which nobody waits for."""
+        self._threads.give_up()
         self._session.close()
 
     async def _instant(
@@ -176,11 +177,10 @@ class Prometheus:
 
     async def _ask(self, path: str, params: Mapping[str, str]) -> RawReply:
         """A GET beside the queries, answered as it is. Raises Temporary."""
-        loop = asyncio.get_running_loop()
         url = f"{self._url}{path}"
         ask = partial(self._session.get, url, params=dict(params), timeout=self._timeout)
         try:
-            answer = await loop.run_in_executor(self._pool, ask)
+            answer = await self._threads.run(ask)
         except requests.Timeout:
             raise TimeoutError from None
         except requests.RequestException as error:
@@ -203,9 +203,8 @@ class Prometheus:
         self, query: str, call: Callable[[], Any], server: MetricsServer
     ) -> QueryAnswer:
         """Raises Temporary, Permanent, TimeoutError."""
-        loop = asyncio.get_running_loop()
         try:
-            result, warnings, hints = await loop.run_in_executor(self._pool, self._call, call)
+            result, warnings, hints = await self._threads.run(partial(self._call, call))
         except requests.Timeout:
             raise TimeoutError from None
         except requests.RequestException as error:

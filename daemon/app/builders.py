@@ -20,7 +20,7 @@ from daemon.adapters.http_access import HttpAccess
 from daemon.adapters.prometheus import Prometheus
 from daemon.adapters.prometheus_session import QuerySession
 from daemon.adapters.query_parser import QueryParser
-from daemon.adapters.store import Store, open_store
+from daemon.adapters.store import Store, StorePlace, open_store, store_is_there, store_place
 from daemon.app.access import access_for, open_prometheus
 from daemon.app.outgoing import session_for
 from daemon.config.access import AccessSettings
@@ -275,9 +275,9 @@ def sources_for(
     )
 
 
-def store_path(settings: Settings) -> Path:
-    """Where the store is."""
-    return settings.base / settings.store
+def store_at(settings: Settings, environ: Mapping[str, str]) -> StorePlace:
+    """Where the store is. Raises Permanent."""
+    return store_place(settings.store, settings.base, secret_reader(settings, environ))
 
 
 def calendars_for(
@@ -310,7 +310,7 @@ async def build_oncall(
     async with session_for(settings) as session:
         calendars = calendars_for(settings, environ, session, _nobody_to_tell)
         await calendars.renew(roster, at)
-    overrides, swaps = await _stored_changes(settings, at)
+    overrides, swaps = await _stored_changes(settings, environ, at)
     known = roster.knowing(calendars.shifts, overrides)
     reports = calendars.reports(roster, at)
     return oncall_view(known, at, swaps, reports), calendars.troubles
@@ -332,15 +332,15 @@ async def _nobody_to_tell(_: bytes) -> None:
 
 
 async def _stored_changes(
-    settings: Settings, at: datetime
+    settings: Settings, environ: Mapping[str, str], at: datetime
 ) -> tuple[Sequence[OncallOverride], Sequence[ShiftSwap]]:
     """The overrides that the daemon of these settings has set, and the swaps that wait for an
     answer; none where it never ran."""
-    path = store_path(settings)
-    if not path.is_file():
-        return (), ()
     try:
-        async with open_store(path, readonly=True) as store:
+        place = store_at(settings, environ)
+        if not store_is_there(place):
+            return (), ()
+        async with open_store(place, readonly=True) as store:
             waiting = [swap for swap in await store.oncall.swaps() if swap.lapses_at > now()]
             return await store.oncall.overrides(at), waiting
     except (Temporary, Permanent) as error:

@@ -15,7 +15,6 @@ from daemon.app.builders import (
     now,
     ruleset_for,
     secret_reader,
-    store_path,
 )
 from daemon.app.notifiers import NotifierBuilder
 from daemon.app.outgoing import session_for
@@ -34,7 +33,7 @@ def emergency_for(
     settings: Settings, active: Live[ActiveConfig], observer: Observer = QUIET
 ) -> EmergencyCalls:
     """The emergency calls about the store of these settings."""
-    path = store_path(settings)
+    path = settings.beside_store
     return EmergencyCalls(
         active,
         EmergencyFile(path.with_name(f"{path.name}.emergency")),

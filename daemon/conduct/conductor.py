@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -16,6 +17,7 @@ import structlog
 from structlog.contextvars import bind_contextvars
 
 from daemon.conduct.executor import ConductDependencies, Executor, Stage
+from daemon.conduct.pulse import BEAT_SECONDS, Pulse
 from daemon.config.active import ActiveConfig, Live
 from daemon.core.decide import settle_decision
 from daemon.core.decision import (
@@ -102,6 +104,8 @@ class Conductor:
         self._flights: list[_Flight] = []
         self._executor = Executor(repository, Stage(active, dependencies))
         self._drilling: dict[str, Executor] = {}
+        self.pulse = Pulse()
+        repository.listeners.append(self._on_append)
 
     @property
     def tasks(self) -> tuple[int, int]:
@@ -123,13 +127,23 @@ class Conductor:
             for incident in [*left, *unfinished, *self._repository.owing]:
                 self._begin(incident, group)
             while True:
-                self._begin(await self._repository.opened.get(), group)
+                self.pulse.goes_round()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(BEAT_SECONDS):
+                        self._begin(await self._repository.opened.get(), group)
 
     def _begin(self, incident: str, group: asyncio.TaskGroup) -> None:
         # An incident that opens during the start is among the open heads and in the queue.
         if incident not in self._conducted:
             self._conducted.add(incident)
-            group.create_task(self._conduct(incident), name=f"conduct-{incident}")
+            task = group.create_task(self._conduct(incident), name=f"conduct-{incident}")
+            self.pulse.begins(incident, task)
+
+    def _on_append(self, _: Incident | None, after: Incident, __: Sequence[e.Event]) -> None:
+        """What people do about a closed incident, such as send its last word, is carried out, too,
+        though nobody conducts it any more."""
+        if after.closed is not None and after.id not in self._conducted:
+            self._repository.opened.put_nowait(after.id)
 
     async def _conduct(self, incident: str) -> None:
         bind_contextvars(incident=incident)
@@ -138,10 +152,12 @@ class Conductor:
         async with asyncio.TaskGroup() as effects:
             while not await self._turn(incident, flight, effects):
                 pass
+            # Nothing is under way, and nothing is awaited before whatever comes now is noticed.
+            self._conducted.discard(incident)
+            self._repository.forget(incident)
+            self.pulse.ends(incident)
         self._flights.remove(flight)
-        self._conducted.discard(incident)
         self._drilling.pop(incident, None)
-        self._repository.forget(incident)
 
     def _executor_of(self, incident: Incident) -> Executor:
         """Who carries out its effects: the real one, or in a drill one that touches nothing real.
@@ -162,6 +178,7 @@ class Conductor:
         """
         bell = self._repository.bell(incident)
         bell.clear()
+        self.pulse.turns(incident)
         try:
             await self._repository.pay(incident)
             before = await self._repository.load(incident)
@@ -191,7 +208,7 @@ class Conductor:
             _log.exception("deciding crashed; trying again")
             self._dependencies.observer.crashed("conductor")
             wake_at = self._repository.clock() + 5 * _RETRY
-        await self._sleep(bell, wake_at)
+        await self._sleep(incident, bell, wake_at)
         return False
 
     async def _outlook(self, incident: Incident, executor: Executor) -> dict[int, Outlook]:
@@ -348,8 +365,9 @@ class Conductor:
                 self._repository.attempts.discard((incident, effect.page))
             self._repository.bell(incident).set()
 
-    async def _sleep(self, bell: asyncio.Event, wake_at: datetime | None) -> None:
+    async def _sleep(self, incident: str, bell: asyncio.Event, wake_at: datetime | None) -> None:
         seconds = None if wake_at is None else (wake_at - self._repository.clock()).total_seconds()
+        self.pulse.sleeps(incident, seconds)
         try:
             async with asyncio.timeout(seconds):
                 await bell.wait()

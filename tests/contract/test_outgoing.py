@@ -80,9 +80,16 @@ class Door:
     @classmethod
     @asynccontextmanager
     async def open(cls) -> AsyncIterator[Door]:
-        first = await asyncio.start_server(lambda r, w: door._take(r, w), SAFE, 0)
-        door = cls(first.sockets[0].getsockname()[1])
-        second = await asyncio.start_server(door._take, INNER, door.port)
+        for _ in range(50):  # until a port is free at both
+            door = cls(0)
+            first = await asyncio.start_server(door._take, SAFE, 0)
+            door.port = first.sockets[0].getsockname()[1]
+            try:
+                second = await asyncio.start_server(door._take, INNER, door.port)
+            except OSError:
+                first.close()
+            else:
+                break
         async with first, second:
             yield door
 

@@ -22,7 +22,7 @@ from daemon.adapters.store.schema import (
     marks,
     to_stamp,
 )
-from daemon.adapters.store.sqlite import insert, portions
+from daemon.adapters.store.statements import insert, portions
 from daemon.core.changes.suspects import HealthMark
 from daemon.core.incident.alert_routes import Routes
 from daemon.core.incident.events import FORMAT, Draft, IncidentOpened, encode, step_refused
@@ -75,7 +75,7 @@ def start_incident(
     """Insert the heads and the first entries; KeyTaken for those whose key has an open incident."""
     # Not "look, then insert": the unique index decides, across replicas too.
     added = (
-        insert(heads)
+        insert(connection, heads)
         .on_conflict_do_nothing(index_elements=[heads.c.key], index_where=head_is_open)
         .returning(heads.c.incident)
     )
@@ -222,7 +222,7 @@ def _change(append: Append, now: datetime, connection: Connection) -> Iterator[L
         body = packed({**named, "by_person": append.claim.lifted})
         yield Line("claimed", at, append.incident, append.claim.step, body)
     if append.marks:
-        added = insert(marks)
+        added = insert(connection, marks)
         newer = {name: added.excluded[name] for name in ("mark", "at", "incident")}
         connection.execute(
             added.on_conflict_do_update(

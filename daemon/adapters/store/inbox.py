@@ -12,7 +12,7 @@ from sqlalchemy import Connection, delete, select, update
 
 from daemon.adapters.store.database import Database, to_its_end
 from daemon.adapters.store.schema import alert_ends, delivery_waits, inbox
-from daemon.adapters.store.sqlite import insert, portions
+from daemon.adapters.store.statements import insert, insert_missing, portions
 from daemon.core.ports.urgency import Urgency
 from daemon.core.values.outcome import Temporary
 
@@ -68,7 +68,7 @@ class SqlInbox:
         is unprocessed.
         """
         if not self._takes:
-            raise Temporary(f"the inbox in {self._database.path} takes nothing now")
+            raise Temporary(f"the inbox in {self._database.place} takes nothing now")
         waiting = len(self._waiting)
         if waiting >= self._max_pending:
             raise Temporary(
@@ -76,7 +76,7 @@ class SqlInbox:
                 "send this one again later"
             )
         put = _Put(identity, body, at)
-        stored = self._database.submit(self._store, put, Urgency.HIGH, safe=True)
+        stored = self._database.take(self._store, put, Urgency.HIGH)
         first = identity not in self._waiting
         self._waiting.setdefault(identity, asyncio.get_running_loop().time())
         stored.add_done_callback(partial(self._count, identity, first))
@@ -169,8 +169,7 @@ def _add(rows: list[dict[str, object]], before: datetime, connection: Connection
     """Insert what is not there yet, or was processed and came before that moment; returns the
     identities that are new.
 
-    Looking first and inserting plainly is several times faster than one statement that returns
-    what it inserted; this is the only writer, so nothing comes in between.
+    Looking first and inserting then is several times faster than one statement that does both.
     """
     names = [str(row["identity"]) for row in rows]
     old = inbox.c.processed & (inbox.c.received_at < before)
@@ -178,9 +177,7 @@ def _add(rows: list[dict[str, object]], before: datetime, connection: Connection
     there = select(inbox.c.identity).where(inbox.c.identity.in_(names))
     known = set(connection.execute(there).scalars())
     new = [row for row in rows if row["identity"] not in known]
-    if new:
-        connection.execute(inbox.insert(), new)
-    return {str(row["identity"]) for row in new}
+    return insert_missing(connection, inbox, new, inbox.c.identity) if new else set()
 
 
 def _finish(
@@ -191,7 +188,7 @@ def _finish(
         done = update(inbox).where(inbox.c.identity.in_(some), delivery_waits)
         connection.execute(done.values(processed=True))
     if ended:
-        end = insert(alert_ends)
+        end = insert(connection, alert_ends)
         connection.execute(
             end.on_conflict_do_update(
                 index_elements=[alert_ends.c.alert],

@@ -19,7 +19,7 @@ from daemon.adapters.store import locks, queries
 from daemon.adapters.store.database import Database
 from daemon.adapters.store.ledger import Ledger, last_anchor
 from daemon.adapters.store.schema import changes_table, events, head_is_open, heads, marks
-from daemon.adapters.store.sqlite import insert
+from daemon.adapters.store.statements import insert
 from daemon.core.changes.suspects import REPORTED_PREFIX, Change, HealthMark
 from daemon.core.incident.alert_routes import Routes
 from daemon.core.incident.events import FORMAT, Draft, Entry, decode
@@ -152,8 +152,12 @@ class SqlJournal:
         Whether it is `rolling` is not remembered: that is over soon, and only a look tells.
         """
         row = {name: value for name, value in change if name != "rolling"}
-        added = insert(changes_table).values(row).on_conflict_do_nothing()
-        await self.database.write(lambda connection: connection.execute(added))
+
+        def work(connection: Connection) -> None:
+            added = insert(connection, changes_table).values(row)
+            connection.execute(added.on_conflict_do_nothing())
+
+        await self.database.write(work)
 
     async def changes(self, subject: str) -> list[Change]:
         """The changes of a subject, oldest first."""

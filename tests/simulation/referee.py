@@ -1,0 +1,346 @@
+"""The invariants: judged after each commit and each thing that is really done, and every few
+seconds. Each has a name, which a failing seed is told by.
+
+What the daemon knows is taken from the rows that were committed, and from nowhere else; what was
+done, from the record of the world outside.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Literal
+
+from daemon.core.incident import events as e
+from daemon.core.incident.fold import apply_event
+from daemon.core.incident.state import Incident
+from daemon.core.recovery.approvals import Approvals
+from daemon.core.recovery.plan import content_of
+from daemon.core.values.seal import UNKEYED
+from tests.simulation import setting
+from tests.simulation.loop import Life
+from tests.simulation.outside import Outside, Posted, Rang, Run
+from tests.simulation.store import Disk
+
+Invariant = Literal[
+    "a confirmed problem and a valid approval",
+    "one action on a target",
+    "one run a step",
+    "budgets hold",
+    "a page is due",
+    "no alert is lost",
+    "no page twice",
+    "no update twice",
+    "the chain is whole",
+    "it ends or somebody is called",
+    "no defect of ours",
+    "what is remembered is what was written",
+    "no veto is passed over",
+    "no freeze is passed over",
+]
+INVARIANTS: tuple[Invariant, ...] = Invariant.__args__  # type: ignore[attr-defined]
+
+PATIENCE = 2 * setting.WAIT.total_seconds() + 45.0
+"""Seconds within which an open incident that nobody took has rung somebody again: the longest wait
+between two calls that reach anybody, the backoff of one that failed, and the watchdog's round."""
+TAKEN_IN = 20.0
+"""Seconds within which an accepted alert is in an incident, once nothing is in the way."""
+
+
+class Violation(Exception):
+    """An invariant does not hold."""
+
+    def __init__(self, invariant: Invariant, text: str) -> None:
+        super().__init__(f"{invariant}: {text}")
+        self.invariant = invariant
+        self.text = text
+
+
+class Referee:
+    """Watches one simulation. `calm_since`: when the last thing went wrong that may hold up
+    calls."""
+
+    def __init__(self, outside: Outside, lives: Sequence[Life]) -> None:
+        self.outside = outside
+        self.lives = lives
+        self.incidents: dict[str, Incident] = {}
+        self.digests: dict[str, str] = {}
+        self.kinds: Counter[str] = Counter()
+        self.violation: Violation | None = None
+        self.accepted: list[tuple[float, str, str, datetime, datetime | None]] = []
+        """(when, alert identity, status, began, ended) of alerts whose delivery was answered."""
+        self._delivered: set[tuple[str, str]] = set()
+        self._calling_since: dict[str, float] = {}
+        self._called: dict[str, float] = {}
+        self._automatic: list[tuple[datetime, str, str]] = []
+        self._frozen: Callable[[str, str], str] = lambda _, __: ""
+        self.told: Callable[[str], None] = lambda _: None
+
+    @property
+    def now(self) -> float:
+        """Seconds of the simulation."""
+        return self.outside.loop.now
+
+    def fail(self, invariant: Invariant, text: str) -> None:
+        """Note that an invariant does not hold; the first one counts."""
+        if self.violation is None:
+            self.violation = Violation(invariant, text)
+            self.told(f"VIOLATED {invariant}: {text}")
+
+    # ── what was committed ───────────────────────────────────────────────────────────────────
+
+    def committed(self, entries: Sequence[e.Entry]) -> None:
+        """A transaction has added these."""
+        for entry in entries:
+            self._chain(entry)
+            before = self.incidents.get(entry.incident)
+            if before is None:
+                assert isinstance(entry.event, e.IncidentOpened)
+                after = Incident(entry.incident, entry.at, entry.event, entry.seq)
+            else:
+                self._judge(before, entry)
+                after = apply_event(before, entry.at, entry.event, entry.by)
+                after = replace(after, seq=entry.seq)
+            self.incidents[entry.incident] = after
+            self.kinds[entry.event.kind] += 1
+            self.told(f"{entry.incident} {entry.seq} {entry.by}: {entry.event.describe()[:110]}")
+            self._waits(after)
+
+    def _chain(self, entry: e.Entry) -> None:
+        known = self.incidents.get(entry.incident)
+        seq = known.seq if known else 0
+        if entry.seq != seq + 1:
+            self.fail("the chain is whole", f"entry {entry.seq} of {entry.incident} after {seq}")
+        self.digests[entry.incident] = entry.digest
+
+    def _judge(self, before: Incident, entry: e.Entry) -> None:
+        """What may not be written of an incident that stands so."""
+        event = entry.event
+        match event:
+            case e.StepStarted():
+                self._started(before, event, entry.at)
+            case e.StepPrepared():
+                if before.step(event.step).vetoed_by:
+                    text = f"step {event.step} of {before.id} was vetoed before it was prepared"
+                    self.fail("no veto is passed over", text)
+            case e.PageDelivered():
+                self._delivered.add((before.id, event.page))
+            case e.EscalationDefect():
+                self._defect(before, event)
+            case _:
+                pass
+
+    def _started(self, before: Incident, event: e.StepStarted, at: datetime) -> None:
+        state, name = before.step(event.step), f"step {event.step} of {before.id}"
+        rule = setting.book().rules.get(before.rule)
+        by_person = bool(state.approved_by)
+        if before.confirmed is None and not state.ordered:
+            self.fail("a confirmed problem and a valid approval", f"{name}: nothing is confirmed")
+        if rule is None:
+            return
+        if by_person:
+            if state.approved_content != content_of(before, rule, event.step):
+                text = f"{name}: what was approved is not what is started"
+                self.fail("a confirmed problem and a valid approval", text)
+        else:
+            approvals = setting.approvals() if self.outside.scenario.approved else Approvals()
+            standing, _ = approvals.state_of(rule, event.step, at)
+            if standing != "valid" or rule.step(event.step).approval != "automatic":
+                text = f"{name} started by itself and is {standing}"
+                self.fail("a confirmed problem and a valid approval", text)
+            self._budgets(name, before, at)
+        if state.vetoed_by:
+            self.fail("no veto is passed over", f"{name} was vetoed by {state.vetoed_by}")
+        service = before.group_labels.get("service", "")
+        frozen = self._frozen(before.opened.team, service)
+        if frozen:
+            self.fail("no freeze is passed over", f"{name} starts while {frozen} is frozen")
+
+    def _budgets(self, name: str, incident: Incident, at: datetime) -> None:
+        window = setting.LIMITS.budget_window
+        recent = [one for one in self._automatic if one[0] > at - window]
+        counts = {
+            "rule": sum(rule == incident.rule for _, rule, _ in recent),
+            "team": sum(team == incident.opened.team for _, _, team in recent),
+            "global": len(recent),
+        }
+        for level, budget in setting.LIMITS.budgets.items():
+            if counts.get(level, 0) >= budget:
+                self.fail("budgets hold", f"{name}: {counts[level]} of {budget} were spent ({level})")
+        self._automatic.append((at, incident.rule, incident.opened.team))
+
+    def frozen_by(self, frozen: Callable[[str, str], str]) -> None:
+        """How to know which freeze concerns a team and a service at this moment."""
+        self._frozen = frozen
+
+    # ── what was done ────────────────────────────────────────────────────────────────────────
+
+    def ran(self, run: Run) -> None:
+        """An action begins."""
+        incident, number = self._of_token(run.token)
+        state = incident.step(number)
+        if state.status != "running" or state.intent is None:
+            text = f"{run.token} begins, and its journal says {state.status}"
+            self.fail("a confirmed problem and a valid approval", text)
+        if run.life.ended:
+            self.fail("no defect of ours", f"{run.token} is run by {run.life}, which has ended")
+        runs = self.outside.record.runs
+        for other in runs:
+            if other is run or other.target != run.target:
+                continue
+            open_still = other.ended_at is None and not other.life.ended
+            if open_still and (other.token != run.token or other.life is not run.life):
+                text = f"{run.token} begins on {run.target} while {other.token} is at it"
+                self.fail("one action on a target", text)
+        earlier = [other for other in runs if other is not run and other.token == run.token]
+        if earlier:
+            self._run_again(run, earlier[-1])
+
+    def _run_again(self, run: Run, last: Run) -> None:
+        looks = [c for c in self.outside.record.checks if c.token == run.token and c.at >= last.at]
+        if not looks or looks[-1].landed not in {"not_done", "half_done"}:
+            said = looks[-1].landed if looks else "nothing, for nobody looked"
+            text = f"{run.token} is run again, and its target said {said}"
+            self.fail("one run a step", text)
+        elif not last.life.ended:
+            self.fail("one run a step", f"{run.token} is run again by {run.life}; {last.life} lives")
+
+    def rang(self, rang: Rang) -> None:
+        """A phone rings."""
+        self._called[rang.incident] = self.now
+        again = [
+            other
+            for other in self.outside.record.rings
+            if other is not rang and (other.incident, other.page) == (rang.incident, rang.page)
+        ]
+        if (rang.incident, rang.page) in self._delivered:
+            text = f"{rang.page} of {rang.incident} rings after it was delivered"
+            self.fail("no page twice", text)
+        for other in again:
+            if other.answered and not self.lives[other.life].ended:
+                text = f"{rang.page} of {rang.incident} rings twice, at {other.at:.1f} too"
+                self.fail("no page twice", text)
+        if rang.incident not in self.incidents:
+            self.fail("no page twice", f"a page of {rang.incident}, which is in no journal")
+        elif rang.page not in self.incidents[rang.incident].pages:
+            text = f"{rang.page} of {rang.incident} rings and is in no journal"
+            self.fail("no page twice", text)
+
+    def posted(self, posted: Posted) -> None:
+        """A channel shows something."""
+        for other in self.outside.record.posts:
+            same = (other.incident, other.update, other.version) == (
+                posted.incident,
+                posted.update,
+                posted.version,
+            )
+            if other is not posted and same and other.answered and not self.lives[other.life].ended:
+                text = f"{posted.update} v{posted.version} of {posted.incident}"
+                self.fail("no update twice", text)
+
+    def _of_token(self, token: str) -> tuple[Incident, int]:
+        incident, _, number = token.rpartition("/")
+        return self.incidents[incident], int(number)
+
+    # ── what must come ───────────────────────────────────────────────────────────────────────
+
+    def _waits(self, incident: Incident) -> None:
+        """Keep since when somebody must be called for it."""
+        known = incident.organization
+        over = incident.closed or incident.commander or incident.recovered_at
+        if over or known.held or known.merging:
+            self._calling_since.pop(incident.id, None)
+        else:
+            self._calling_since.setdefault(incident.id, self.now)
+
+    def _defect(self, before: Incident, event: e.EscalationDefect) -> None:
+        if not self.outside.scenario.faults:
+            self.fail("no defect of ours", f"the watchdog had to call for {before.id}: {event.text}")
+
+    def look(self, calm_since: float) -> None:
+        """Every few seconds: is anybody forgotten? Nothing went wrong since `calm_since`."""
+        for incident, since in self._calling_since.items():
+            if self._snoozed(self.incidents[incident]):
+                continue
+            heard = max(since, self._last_call(incident), calm_since)
+            if self.now - heard > PATIENCE:
+                text = f"nobody was called for {incident} since {heard:.0f} s"
+                self.fail("a page is due", text)
+        for at, identity, status, began, ended in self.accepted:
+            if status == "firing" and self.now - max(at, calm_since) > TAKEN_IN:
+                self._taken_in(identity, began)
+
+    def _snoozed(self, incident: Incident) -> bool:
+        """Whether somebody has answered a call: not now, or not I."""
+        return bool(incident.call_answers != type(incident.call_answers)())
+
+    def _last_call(self, incident: str) -> float:
+        known = self.incidents[incident].storm
+        calls = [self._called.get(incident, 0.0)]
+        if known is not None:
+            calls += [
+                at
+                for other, at in self._called.items()
+                if (storm := self.incidents[other].storm) is not None and storm.storm == known.storm
+            ]
+        return max(calls)
+
+    def _taken_in(self, identity: str, began: datetime) -> None:
+        for incident in self.incidents.values():
+            alert = incident.alerts.get(identity)
+            if alert is not None and alert.starts_at >= began:
+                return
+        for _, other, status, _, ended in self.accepted:
+            if other == identity and status == "resolved" and ended and ended >= began:
+                return  # it was over before it was told
+        self.fail("no alert is lost", f"{identity} of {began:%H:%M:%S} is in no incident")
+
+    # ── at the end ───────────────────────────────────────────────────────────────────────────
+
+    def at_the_end(self, disk: Disk) -> None:
+        """When all has been quiet for a while."""
+        if disk.sql:
+            self._whole_chain(disk.rows)
+        for incident in self.incidents.values():
+            if incident.running is not None:
+                text = f"step {incident.running.number} of {incident.id} still runs"
+                self.fail("it ends or somebody is called", text)
+            if incident.closed or incident.commander or incident.organization.merging:
+                continue
+            if self._last_call(incident.id) == 0.0 and not incident.recovered_at:
+                text = f"{incident.id} is open, and nobody was ever called"
+                self.fail("it ends or somebody is called", text)
+        for name, target in disk.holders():
+            self.fail("one action on a target", f"{name} holds {target}, and does not run")
+        waiting = disk.unprocessed()
+        if waiting:
+            self.fail("no alert is lost", f"{waiting} deliveries are not processed")
+
+    def _whole_chain(self, rows: Callable[..., list[tuple[object, ...]]]) -> None:
+        previous: dict[str, str] = {}
+        query = "SELECT incident, seq, at, by, kind, format, body, digest FROM events ORDER BY incident, seq"
+        for incident, *columns, digest in rows(query):
+            name = str(incident)
+            made = UNKEYED.digest(previous.get(name, ""), name, *columns)  # type: ignore[arg-type]
+            if made != digest:
+                self.fail("the chain is whole", f"entry {columns[0]} of {name}")
+            previous[name] = str(digest)
+        last = ""
+        query = "SELECT number, kind, at, incident, seq, body, digest FROM ledger ORDER BY number"
+        expected = 1
+        for number, *columns, digest in rows(query):
+            made = UNKEYED.digest(last, number, *columns)  # type: ignore[arg-type]
+            if number != expected or made != digest:
+                self.fail("the chain is whole", f"row {number} of the ledger")
+            expected, last = expected + 1, str(digest)
+
+    def remembered(self, known: Incident, owed: bool) -> None:
+        """What a daemon has in memory of an incident when all is quiet."""
+        written = self.incidents.get(known.id)
+        if owed or written is None or known.seq > written.seq:
+            text = f"{known.id} is known and not written" if not owed else f"{known.id} is owed to"
+            self.fail("what is remembered is what was written", text)
+        elif known.seq == written.seq and known != written:
+            self.fail("what is remembered is what was written", known.id)

@@ -1,0 +1,206 @@
+"""One replica of the daemon: the real parts, over the simulated disk and the world outside.
+
+A life of it begins with what a start does and ends with a crash, which takes all of its tasks at
+once. Then it is started again, on the same disk and with what it owed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from daemon.conduct.conductor import Conductor
+from daemon.conduct.executor import ConductDependencies
+from daemon.config.active import ActiveConfig, Live
+from daemon.core.changes.suspects import Change
+from daemon.core.incident.state import Incident
+from daemon.core.ports.journal import Journal
+from daemon.core.ports.metrics import MetricsServers, NamedMetrics
+from daemon.core.recovery.approvals import Approvals
+from daemon.core.rules.rule import Rule
+from daemon.core.values.outcome import Permanent, Temporary
+from daemon.instrumentation import DaemonPart, Observer
+from daemon.intake.intake import Intake
+from daemon.notifying.maintenance import MaintenanceKeeper
+from daemon.notifying.storms import StormKeeper
+from daemon.notifying.watchdog import Watchdog
+from daemon.recovering.autonomy import AutonomyKeeper
+from daemon.replaying.memory_stores import MemoryReviews
+from daemon.replaying.recorded_calls import PlainLinks
+from daemon.repository import IncidentRepository
+from tests.fakes import START
+from tests.simulation import outside as world
+from tests.simulation import setting
+from tests.simulation.loop import Life, SimulationLoop
+from tests.simulation.store import Disk, SimulatedDebts
+
+START_AGAIN = 5.0
+"""Seconds after which whoever runs it starts a daemon that could not start."""
+
+
+class _Crashes(Observer):
+    """Hears of the defects that the daemon lives through."""
+
+    def __init__(self, heard: Callable[[str], None]) -> None:
+        self._heard = heard
+
+    def crashed(self, part: DaemonPart) -> None:
+        self._heard(part)
+
+
+class Replica:
+    """The daemon on one machine. `life` is its present run; None while it is down.
+
+    `clock_offset`: seconds by which this machine's clock is wrong. `running`: it takes alerts.
+    `defect` hears of what a daemon's own code has done wrong.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        outside: world.Outside,
+        disk: Disk,
+        deployed: Sequence[Change],
+        defect: Callable[[str], None],
+    ) -> None:
+        self.number = number
+        self.clock_offset = 0.0
+        self.life: Life | None = None
+        self.running = False
+        self.known_since = 0.0
+        self.steps = 0
+        self.repository: IncidentRepository
+        self.intake: Intake
+        self.maintenance: MaintenanceKeeper
+        self._outside = outside
+        self._disk = disk
+        self._deployed = deployed
+        self._defect = defect
+
+    @property
+    def loop(self) -> SimulationLoop:
+        """The loop of the simulation."""
+        return self._outside.loop
+
+    def clock(self) -> datetime:
+        """This machine's clock."""
+        return START + timedelta(seconds=self.loop.now + self.clock_offset)
+
+    def begin(self, life: Life) -> None:
+        """Start it; it runs until its life ends."""
+        self.life = life
+        self.running = False
+        self.loop.begin(life, lambda: self._live(life))
+
+    async def do(self, deed: Callable[[], Coroutine[Any, Any, Any]]) -> tuple[bool, Any]:
+        """Let somebody outside ask something of it: whether it was answered, and what."""
+        life = self.life
+        answer: asyncio.Future[Any] = self.loop.create_future()
+        if life is None or not self.running:
+            return False, None
+
+        async def ask() -> None:
+            try:
+                result = await deed()
+            except Exception as error:  # told to whoever asked
+                if not answer.done():
+                    answer.set_result((False, error))
+            else:
+                if not answer.done():
+                    answer.set_result((True, result))
+
+        self.loop.begin(life, ask)
+        try:
+            async with asyncio.timeout(10):
+                done: tuple[bool, Any] = await answer
+        except TimeoutError:
+            return False, None
+        return done
+
+    # ── a life ───────────────────────────────────────────────────────────────────────────────
+
+    async def _live(self, life: Life) -> None:
+        while True:
+            try:
+                parts = await self._start()
+                break
+            except (Temporary, Permanent):
+                await asyncio.sleep(START_AGAIN)
+        self.running, self.known_since = True, self.loop.now
+        try:
+            async with asyncio.TaskGroup() as group:
+                for part in parts:
+                    group.create_task(part)
+        except BaseException as error:
+            self._defect(f"a part of the daemon ended: {error!r}")
+            raise
+
+    async def _start(self) -> list[Coroutine[Any, Any, None]]:
+        """What a start does, up to the parts that run from then on. Raises Temporary."""
+        outside = self._outside
+        stores = await self._disk.opened()
+        journal, inbox, notes = stores.journal, stores.inbox, stores.notes
+        repository = IncidentRepository(
+            journal, self.clock, SimulatedDebts(self._disk, self.number)
+        )
+        roster = setting.roster()
+        approvals = setting.approvals() if outside.scenario.approved else Approvals()
+        ways = world.ways(outside, tuple(roster.people))
+        active = Live(
+            ActiveConfig(
+                setting.book(), roster, approvals, ways, {"room": world.Room(outside)}
+            )
+        )
+        keeper = AutonomyKeeper(repository, notes, active)
+        maintenance = MaintenanceKeeper(repository, stores.maintenance, notes, active)
+        storms = StormKeeper(repository, setting.LIMITS)
+        observer = _Crashes(lambda part: self._defect(f"the {part} crashed"))
+        dependencies = ConductDependencies(
+            servers=MetricsServers(NamedMetrics(world.Prometheus(outside), setting.MAX_AGE)),
+            actions=world.actions(outside),
+            limits=setting.LIMITS,
+            outage=0.5,
+            changes=lambda rule, incident: self._changes(journal, rule, incident),
+            reviews=MemoryReviews(),
+            links=PlainLinks(),
+            withdrawn=keeper.withdrawn,
+            maintenance=lambda: maintenance.windows,
+            observer=observer,
+            storm_of=storms.storm_of,
+            page_hold=timedelta(seconds=outside.scenario.hold),
+        )
+        intake = Intake(
+            inbox,
+            repository,
+            lambda: active.now.rules,
+            None,
+            timedelta(minutes=30),
+            observer,
+            openings=storms,
+        )
+        conductor = Conductor(repository, active, dependencies)
+        watchdog = Watchdog(repository, active, PlainLinks(), observer, storm_of=storms.storm_of)
+        await keeper.begin()
+        await storms.begin()
+        await maintenance.begin()
+        self.repository, self.intake, self.maintenance = repository, intake, maintenance
+        return [
+            intake.run(),
+            conductor.run(),
+            watchdog.run(),
+            keeper.run(),
+            maintenance.run(),
+        ]
+
+    async def _changes(self, journal: Journal, rule: Rule, incident: Incident) -> list[Change]:
+        """What became live of what the rule watches."""
+        subject = str(rule.changes["releases"]["directory"])
+        now = START + timedelta(seconds=self.loop.now)
+        seen = [c for c in self._deployed if c.subject == subject and c.at <= now]
+        known = {(c.item, c.at) for c in await journal.changes(subject)}
+        for change in seen:
+            if (change.item, change.at) not in known:
+                await journal.saw_change(change)
+        return sorted(seen, key=lambda change: change.at)

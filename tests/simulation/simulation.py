@@ -1,0 +1,431 @@
+"""One simulation: a scenario, from the first start of the daemon to the end of the quiet after it.
+
+    outcome = simulate(scenario_of(7))
+    outcome.violation   # None, or which invariant does not hold
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import logging
+import secrets
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from random import Random
+from typing import Any
+from unittest.mock import patch
+
+import structlog
+
+from daemon.core.alertmanager import parse_delivery
+from daemon.core.changes.suspects import Change
+from daemon.core.incident import events as e
+from daemon.core.incident.state import Incident
+from daemon.core.measurement import onset_interval
+from daemon.core.recovery import commands as recovery
+from daemon.core.recovery.guardrails import Freeze
+from daemon.core.response import commands as response
+from daemon.core.response.call_answers import DeclineCall, SnoozeCall
+from daemon.core.response.command import Command, CommandSituation, NotPossible
+from daemon.core.response.organizing import Merge
+from daemon.core.response.role_commands import FillRole
+from tests.fakes import START
+from tests.simulation import setting
+from tests.simulation.loop import Life, NoProgress, SimulationLoop
+from tests.simulation.outside import Outside
+from tests.simulation.referee import Referee, Violation
+from tests.simulation.replica import Replica
+from tests.simulation.scenario import END, FAULTS_END, Item, Scenario
+from tests.simulation.store import Disk
+
+LOOK_EVERY = 5.0
+_HOLDS_UP = frozenset(
+    {"prometheus slow", "prometheus down", "pager down", "pager broken", "pager slow",
+     "pager loses answers", "disk full", "disk fails", "disk slow"}
+)
+"""While one of these is in force, calls may be late."""
+
+
+@dataclass
+class Outcome:
+    """How it went. `digest` is the same for the same scenario, whenever and wherever it is run."""
+
+    scenario: Scenario
+    violation: Violation | None
+    digest: str
+    kinds: Counter[str]
+    met: set[str]
+    crashes: int
+    steps: int
+    trace: list[str] = field(default_factory=list)
+
+
+class _Stop(Exception):
+    """An invariant does not hold: there is no need to go on."""
+
+
+def simulate(scenario: Scenario, *, traced: bool = False) -> Outcome:
+    """Run it. `traced`: keep in words what happened."""
+    with _reproducible(scenario.order_seed):
+        simulation = _Simulation(scenario, traced=traced)
+        try:
+            return simulation.run()
+        finally:
+            simulation.loop.bury()
+
+
+class _Simulation:
+    """Everything of one run."""
+
+    def __init__(self, scenario: Scenario, *, traced: bool) -> None:
+        self.scenario = scenario
+        self.loop = SimulationLoop(scenario.order_seed, scenario.order)
+        self.outside = Outside(scenario, self.loop)
+        self.disk = Disk(sql=scenario.sql)
+        self.lives: list[Life] = []
+        self.deployed: list[Change] = []
+        self.trace: list[str] = []
+        self.digest = 0
+        self.freezes: dict[str, float] = {}
+        self.calm_since = 0.0
+        self.referee = Referee(self.outside, self.lives)
+        self.replicas = [
+            Replica(number, self.outside, self.disk, self.deployed, self._defect)
+            for number in range(scenario.replicas)
+        ]
+        self.commits: Counter[int] = Counter()
+        self._tell = self._trace if traced else self._note
+        self._connect()
+
+    def _connect(self) -> None:
+        outside, referee, disk, loop = self.outside, self.referee, self.disk, self.loop
+        outside.told = referee.told = self._tell
+        outside.rang, outside.ran, outside.posted = referee.rang, referee.ran, referee.posted
+        disk.committed = referee.committed
+        disk.failing = lambda: outside.fault("disk fails") is not None
+        disk.full = lambda: outside.fault("disk full") is not None
+        disk.before_commit, disk.after_commit = self._before_commit, self._after_commit
+        loop.on_death = self._died
+        loop.thread_delay = self._thread_delay
+        referee.frozen_by(self._frozen)
+
+    def run(self) -> Outcome:
+        """All of it."""
+        try:
+            self.loop.run_until_complete(self._night())
+        except _Stop:
+            pass
+        except NoProgress as stuck:
+            self.referee.fail("no defect of ours", str(stuck))
+        for fault in self.loop.faults:
+            self.referee.fail("no defect of ours", fault)
+        return Outcome(
+            self.scenario,
+            self.referee.violation,
+            f"{(self.digest ^ self.loop.digest) & (2**64 - 1):016x}",
+            self.referee.kinds,
+            set(self.outside.met),
+            sum(life.ended for life in self.lives),
+            self.loop.steps,
+            self.trace,
+        )
+
+    # ── what is told of it ───────────────────────────────────────────────────────────────────
+
+    def _note(self, text: str) -> None:
+        # Of text the hash is not the same in another process, unless PYTHONHASHSEED is.
+        self.digest = hash((self.digest, self.loop.now, len(text), sum(text.encode())))
+
+    def _trace(self, text: str) -> None:
+        self._note(text)
+        self.trace.append(f"{self.loop.now:8.2f}  {text}")
+
+    def _defect(self, text: str) -> None:
+        self.referee.fail("no defect of ours", text)
+
+    # ── lives ────────────────────────────────────────────────────────────────────────────────
+
+    def _begin(self, replica: Replica) -> None:
+        life = Life(len(self.lives), replica.number)
+        self.lives.append(life)
+        if not self.outside.calm:
+            counts = sorted(
+                f.count
+                for f in self.scenario.faults
+                if f.kind == "crash at a step" and f.count > replica.steps
+            )
+            life.dies_at_step = counts[0] - replica.steps if counts else None
+        self._tell(f"replica {replica.number} starts ({life})")
+        replica.begin(life)
+
+    def _died(self, life: Life) -> None:
+        replica = self.replicas[life.replica]
+        replica.steps += life.steps
+        replica.life, replica.running = None, False
+        if life.steps == life.dies_at_step:
+            self.outside.met.add("crash at a step")
+        self._tell(f"{life} dies")
+        late = next((f for f in self.scenario.faults if f.kind == "restart late"), None)
+        if late:
+            self.outside.met.add("restart late")
+        pause = 1.0 + self.outside.dice.random() * 5 + (late.size if late else 0.0)
+        if not self.outside.calm:
+            pause = max(1.0, min(pause, FAULTS_END - self.loop.now))
+        self.loop.outside(pause, lambda: self._begin(replica))
+
+    def _before_commit(self, life: Life) -> None:
+        self.commits[life.replica] += 1
+        if self.outside.counted("crash before a commit", self.commits[life.replica]):
+            self.loop.end(life)
+
+    def _after_commit(self, life: Life) -> bool:
+        if self.outside.counted("crash after a commit", self.commits[life.replica]):
+            self.loop.end(life)
+        return self.outside.counted("commit unknown", self.commits[life.replica]) is None
+
+    def _thread_delay(self) -> float:
+        slow = self.outside.fault("disk slow")
+        if slow:
+            return self.outside.dice.random() * slow.size
+        return 0.0 if self.loop.draw.random() < 0.7 else self.loop.draw.random() * 0.03
+
+    def _frozen(self, team: str, service: str) -> str:
+        found = {"global", f"team:{team}", f"service:{service}"} & self.freezes.keys()
+        return min(found, default="")
+
+    # ── the night ────────────────────────────────────────────────────────────────────────────
+
+    async def _night(self) -> None:
+        for replica in self.replicas:
+            self._begin(replica)
+        timers: list[tuple[float, Callable[[], Any]]] = [
+            (item.at, lambda item=item: asyncio.ensure_future(self._happens(item)))  # type: ignore[misc]
+            for item in self.scenario.script
+        ]
+        for fault in self.scenario.faults:
+            if fault.kind in {"clock forward", "clock back"}:
+                sign = 1 if fault.kind == "clock forward" else -1
+                timers.append((fault.at, lambda d=sign * fault.size, k=fault.kind: self._jump(d, k)))  # type: ignore[misc]
+        timers.append((FAULTS_END, self._calm_down))
+        for at, do in timers:
+            self.loop.outside(at, do)
+        while self.loop.now < END:
+            await asyncio.sleep(LOOK_EVERY)
+            self.referee.look(self._calm())
+            if self.referee.violation:
+                raise _Stop
+            if self.outside.calm and self._is_over():
+                break
+        await self._at_the_end()
+
+    def _is_over(self) -> bool:
+        """Whether nothing is left to happen: all is closed, and the review written."""
+        known = self.referee.incidents.values()
+        script = self.scenario.script
+        if script and script[-1].at > self.loop.now - LOOK_EVERY:
+            return False
+        if not all(replica.running for replica in self.replicas) or self.disk.unprocessed():
+            return False
+        return bool(known) and all(one.closed is not None and one.review for one in known)
+
+    def _calm(self) -> float:
+        """Since when nothing is in the way of a call."""
+        now, faults = self.loop.now, self.scenario.faults
+        if not self.outside.calm:
+            ends = [f.at + f.lasts for f in faults if f.kind in _HOLDS_UP and f.at <= now]
+            self.calm_since = max([self.calm_since, *(min(end, now) for end in ends)])
+        for replica in self.replicas:
+            up = replica.known_since if replica.running else now
+            self.calm_since = max(self.calm_since, up)
+        return self.calm_since
+
+    def _calm_down(self) -> None:
+        self._tell("nothing goes wrong any more")
+        self.outside.calm = True
+        self.calm_since = max(self.calm_since, self.loop.now)
+        for replica in self.replicas:
+            if replica.life is not None:
+                replica.life.dies_at_step = None
+
+    def _jump(self, seconds: float, kind: Any) -> None:
+        self.outside.met.add(kind)
+        self._tell(f"the clock jumps by {seconds:+.0f} s")
+        for replica in self.replicas:
+            replica.clock_offset += seconds
+        # What waits by the clock waits so much longer.
+        self.calm_since = max(self.calm_since, self.loop.now + max(0.0, -seconds))
+
+    async def _at_the_end(self) -> None:
+        self.referee.at_the_end(self.disk)
+        for replica in self.replicas:
+            if replica.running:
+                for known in replica.repository.known:
+                    self.referee.remembered(known, known.id in replica.repository.owing)
+
+    # ── what happens ─────────────────────────────────────────────────────────────────────────
+
+    async def _happens(self, item: Item) -> None:
+        self._tell(f"· {item}")
+        match item.kind:
+            case "trouble":
+                share, heals = item.more
+                self.outside.trouble(item.what, share, heals)
+            case "deployment":
+                target = setting.TARGETS.get(item.what, item.what)
+                at = START + timedelta(seconds=self.loop.now)
+                change = Change(subject=target, item=item.more[0], previous="v1", at=at, seen_by="test")
+                self.deployed.append(change)
+            case "delivery":
+                status, started, ended, truncated = item.more
+                alert = setting.alert(item.what, status, started, ended)
+                await self._deliver(alert, truncated)
+            case "alert ends":
+                alert = setting.alert(item.what, "resolved", item.more[0], self.loop.now)
+                await self._deliver(alert, 0)
+            case "deed":
+                await self._deed(item)
+            case "freeze":
+                await self._freeze(item.what)
+            case "thaw":
+                self.freezes.pop(item.what, None)
+                await self._ask(lambda r: r.repository.journal.thaw(item.what, "cy", r.clock()))
+            case "maintenance":
+                await self._ask(lambda r: self._announce(r, item))
+
+    async def _ask(self, deed: Callable[[Replica], Any]) -> tuple[bool, Any]:
+        """Ask a replica that is up, and again until it is answered."""
+        while True:
+            up = [replica for replica in self.replicas if replica.running]
+            if up:
+                replica = up[self.outside.dice.randrange(len(up))]
+                answered, answer = await replica.do(lambda: deed(replica))
+                if answered or isinstance(answer, NotPossible | ValueError | LookupError):
+                    return answered, answer
+            await asyncio.sleep(2 + self.outside.dice.random() * 3)
+
+    async def _deliver(self, alert: dict[str, Any], truncated: int) -> None:
+        """Alertmanager posts it until it is taken."""
+        body = _body(alert, truncated)
+        delivery = parse_delivery(body)
+        await self._ask(lambda r: r.intake.receive(body))
+        for one in delivery.alerts:
+            ended = one.ends_at if one.status == "resolved" else None
+            self.referee.accepted.append(
+                (self.loop.now, one.identity, one.status, one.starts_at, ended)
+            )
+
+    async def _freeze(self, scope: str) -> None:
+        async def freeze(replica: Replica) -> None:
+            until = replica.clock() + timedelta(hours=1)
+            await replica.repository.journal.freeze(
+                Freeze(scope=scope, reason="x", by="cy", at=replica.clock(), until=until)
+            )
+            replica.repository.ring_all()
+
+        answered, _ = await self._ask(freeze)
+        if answered:
+            self.freezes[scope] = self.loop.now
+
+    async def _announce(self, replica: Replica, item: Item) -> None:
+        begin = replica.clock()
+        ends = begin + timedelta(seconds=item.more[0])
+        await replica.maintenance.announce(item.what, "x", "ada", begin, ends)
+
+    async def _deed(self, item: Item) -> None:
+        service, number, other = item.more
+        incident = self._open_of(service)
+        if incident is None:
+            return
+        known = self._open_of(other)
+        others = {known.id: known} if known is not None else {}
+        command = _command(item.what, number, known)
+
+        async def act(replica: Replica) -> None:
+            def events(current: Incident) -> Sequence[e.Event]:
+                situation = CommandSituation(
+                    item.who,
+                    "cli",
+                    replica.clock(),
+                    setting.roster(),
+                    setting.book().rules.get(current.rule),
+                    "",
+                    lambda _: "",
+                    others=others,
+                )
+                return command.apply(current, situation)
+
+            await replica.repository.record(incident.id, events, by=f"person:{item.who}")
+
+        await self._ask(act)
+
+    def _open_of(self, service: str) -> Incident | None:
+        return next(
+            (
+                one
+                for one in self.referee.incidents.values()
+                if one.closed is None and one.group_labels.get("service") == service
+            ),
+            None,
+        )
+
+
+def _command(name: str, number: int, other: Incident | None) -> Command:
+    commands: dict[str, Callable[[], Command]] = {
+        "acknowledge": response.Acknowledge,
+        "leave": response.Leave,
+        "approve": lambda: recovery.ApproveStep(number),
+        "start": lambda: recovery.StartStepNow(number),
+        "veto": lambda: recovery.VetoStep(number),
+        "skip": lambda: recovery.SkipStep(number, "x"),
+        "pause": lambda: response.PauseAutomation("x"),
+        "resume": response.ResumeAutomation,
+        "close": lambda: response.Close("x"),
+        "take over": lambda: FillRole("commander"),
+        "no plan": lambda: response.DeclareNoPlan("x"),
+        "decline": DeclineCall,
+        "snooze": SnoozeCall,
+        "note": lambda: response.Note("x"),
+        "merge": lambda: Merge(other.id if other is not None else "nobody"),
+        "jump": lambda: response.Escalate(number),
+    }
+    return commands[name]()
+
+
+def _body(alert: dict[str, Any], truncated: int) -> bytes:
+    return json.dumps(
+        {
+            "version": "4",
+            "groupKey": f'{{}}:{{alertname="{alert["labels"]["alertname"]}"}}',
+            "truncatedAlerts": truncated,
+            "receiver": "stopgap",
+            "status": alert["status"],
+            "groupLabels": {"alertname": alert["labels"]["alertname"]},
+            "alerts": [alert],
+        }
+    ).encode()
+
+
+@contextmanager
+def _reproducible(seed: int) -> Iterator[None]:
+    """Whatever else would differ from run to run is drawn from the seed, or is silent."""
+    letters = Random(f"letters {seed}")  # noqa: S311 - reproducible
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        with (
+            # As ever it finds when a problem began, only less finely: a quarter of all time.
+            patch.object(onset_interval, "_COARSE", 12),
+            patch.object(onset_interval, "_FINE", 12),
+            patch.object(secrets, "choice", letters.choice),
+            patch.object(secrets, "token_hex", lambda n=16: f"{letters.getrandbits(8 * n):0{2 * n}x}"),
+        ):
+            yield
+    finally:
+        if collecting:
+            gc.enable()
