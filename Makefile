@@ -1,5 +1,6 @@
 # Two commands matter: `make demo` and `make test`. Both set up what they need.
-.PHONY: demo test test-servers check bench simulate decide-bench diagnosis-bench run format constraints pictures
+.PHONY: demo test test-servers check bench simulate decide-bench diagnosis-bench run format constraints \
+  pictures fuzz audit sbom
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 BIN := .venv/bin
@@ -29,6 +30,7 @@ check: ## Format, lint, types, import contracts, one home for each name, the rul
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo | tail -8
 	@$(BIN)/python deploy/names.py
+	@$(BIN)/python deploy/advisories.py check
 	@$(BIN)/stopgap check rules/
 	@$(BIN)/stopgap test rules/cases
 
@@ -54,6 +56,21 @@ decide-bench: ## How the daemon decides in simulated worlds, beside a plain thre
 diagnosis-bench: ## Whom the dossier blames in simulated outages, with both error rates. OUTAGES=500, SEED=1.
 	@deploy/setup.sh
 	@$(BIN)/python -m tests.core.diagnosis.bench
+
+fuzz: ## What reads from outside, fed with changed real inputs: none crashes, hangs or accepts a changed
+      ## signature. INPUTS=1000000 in all, SEED= (printed), ONLY=target, NUMBER=one input of it.
+	@deploy/setup.sh
+	@$(BIN)/python -m tests.fuzz --inputs $(or $(INPUTS),1000000) $(if $(SEED),--seed $(SEED)) \
+	  $(if $(ONLY),--only $(ONLY)) $(if $(NUMBER),--number $(NUMBER))
+
+audit: ## Ask for known faults of the pinned versions (needs a network), and keep the answer with its
+       ## date in deploy/advisories.json, which `make check` goes by without one.
+	@deploy/setup.sh
+	@$(BIN)/python deploy/advisories.py renew
+
+sbom: ## The product's own dependencies, with its extras and without the tools, as CycloneDX.
+	@deploy/setup.sh
+	@$(BIN)/python deploy/sbom.py sbom.json
 
 run: ## The daemon with stopgap.yaml of this folder, or its defaults.
 	@deploy/setup.sh

@@ -158,7 +158,11 @@ class _PinnedSMTPS(smtplib.SMTP_SSL):
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         opened = connected(self._outgoing, host, port, timeout)
-        return self._tls.wrap_socket(opened, server_hostname=host)
+        try:
+            return self._tls.wrap_socket(opened, server_hostname=host)
+        except BaseException:
+            opened.close()
+            raise
 
 
 def _reply_text(reply: bytes | str) -> str:

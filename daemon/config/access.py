@@ -60,6 +60,17 @@ ProxyChoice = Annotated[
 ]
 
 
+def _no_login(url: str) -> str:
+    # Not repeated: what stands before the @ may be a password.
+    if "@" in urlsplit(url).netloc:
+        raise ValueError("credentials do not stand in this address, which is told in messages")
+    return url
+
+
+PlainUrl = Annotated[str, Field(pattern="^https?://"), AfterValidator(_no_login)]
+"""An address of the web that anybody may read."""
+
+
 class AccessSettings(Frozen):
     """Who we are to a server, and the way to it. At most one of `username` with `password`, a
     `bearer_token`, and an `Authorization` in `headers`.

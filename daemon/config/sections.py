@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from daemon.config.access import AccessSettings
+from daemon.config.access import AccessSettings, PlainUrl
 from daemon.core.measurement.flavours import MetricsFlavour
 from daemon.core.people.contact_methods import Reference
 from daemon.core.rules.rule import Name
@@ -176,7 +176,7 @@ class KubernetesSettings(ClusterSettings):
 class ArgoCDSettings(Frozen):
     """The API of Argo CD, and the token of an account that may roll back."""
 
-    url: str | None = Field(default=None, pattern="^https?://")
+    url: PlainUrl | None = None
     token: Reference | None = None
     timeout: Duration = parse_duration("10s")
 
@@ -186,7 +186,7 @@ class GitSettings(Frozen):
     repositories (`acme/shop-deploy`) that may be changed; `direct`: without a request, too."""
 
     api: Literal["github", "gitlab"] | None = None
-    url: str | None = Field(default=None, pattern="^https?://")
+    url: PlainUrl | None = None
     token: Reference | None = None
     allow: tuple[str, ...] = ()
     direct: bool = False
@@ -227,7 +227,7 @@ class CommandSettings(Frozen):
 class PagerDutySettings(Frozen):
     """`url`: the Events API v2. `webhook_secret`: signs what PagerDuty's V3 webhooks tell us."""
 
-    url: str = Field(default="https://events.pagerduty.com/v2/enqueue", pattern="^https?://")
+    url: PlainUrl = "https://events.pagerduty.com/v2/enqueue"
     webhook_secret: Reference | None = None
 
 
@@ -235,7 +235,7 @@ class OpsgenieSettings(Frozen):
     """`url`: the Alert API, of Opsgenie or of Jira Service Management's integrations.
     `webhook_secret`: what its webhooks must send us."""
 
-    url: str = Field(default="https://api.opsgenie.com", pattern="^https?://")
+    url: PlainUrl = "https://api.opsgenie.com"
     webhook_secret: Reference | None = None
 
 
@@ -248,7 +248,7 @@ class GrafanaOncallSettings(Frozen):
 class SlackSettings(Frozen):
     """`token`: the bot's. `signing_secret`: signs what a tap on a button tells us."""
 
-    url: str = Field(default="https://slack.com/api/", pattern="^https?://")
+    url: PlainUrl = "https://slack.com/api/"
     token: Reference | None = None
     signing_secret: Reference | None = None
 
@@ -309,7 +309,7 @@ class TracingSettings(Frozen):
     """Where spans are sent by OTLP over HTTP; without an endpoint there are none. `sample`: the
     share of incidents and of deliveries that are traced."""
 
-    endpoint: str | None = Field(default=None, pattern="^https?://")
+    endpoint: PlainUrl | None = None
     sample: float = Field(default=1.0, ge=0, le=1)
 
 

@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import os
+import socket
 from collections.abc import Awaitable, Callable, Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -255,6 +256,37 @@ async def test_a_status_page_that_would_not_be_written_or_say_nothing_is_told(
     assert "called shpo, so Shop has no problem of theirs" in stranger.text
     assert stranger.mend == "mend `status_page.components.Shop`"
     assert (written.state, written.text.endswith("the updates to customers")) == ("ok", True)
+
+
+async def test_an_address_that_would_be_refused_is_told_beforehand(
+    examine: Examines, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hooks = {"inward": "http://inward.test/page", "meta": "http://169.254.169.254/"}
+    for name, url in hooks.items():
+        (home / name).write_text(url)
+        (home / name).chmod(0o600)
+    ways = "contact: [{webhook: file:inward}, {webhook: file:meta}, "
+    (home / "rules/roster.yaml").write_text(ROSTER.replace("contact: [", ways, 1))
+    closed = SETTINGS.replace("outgoing: {allow: [127.0.0.0/8]}", "")
+    (home / "stopgap.yaml").write_text(closed)
+    real = socket.getaddrinfo
+
+    def resolve(host: Any, *given: Any, **more: Any) -> Any:
+        return real("127.0.0.1" if host == "inward.test" else host, *given, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    found = (await examine()).of("outgoing")
+    assert {one.state for one in found} == {"wrong"}
+    told = {one.text.partition(":")[0]: one for one in found}
+    inward = told["people.ada.contact 1 (webhook)"]
+    assert "it leads to 127.0.0.1:80, which is loopback" in inward.text
+    assert inward.mend == 'if it is meant, add "127.0.0.1:80" to `outgoing.allow` in stopgap.yaml'
+    assert "link-local" in told["people.ada.contact 2 (webhook)"].text
+    (home / "stopgap.yaml").write_text(
+        closed + "outgoing: {allow: [127.0.0.0/8, 169.254.0.0/16]}\n"
+    )
+    [well] = (await examine()).of("outgoing")
+    assert well.state == "ok"
 
 
 async def test_a_roster_as_init_writes_it_holds_no_secret(examine: Examines, home: Path) -> None:

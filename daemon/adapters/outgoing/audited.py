@@ -62,18 +62,19 @@ def _look(event: str, given: tuple[Any, ...]) -> None:
     elif event in _CONNECTS:
         opened, address = given
         if opened.family in _INTERNET and isinstance(address, tuple):
-            _judge(policy, _text(address[0]), int(address[1]))
+            try:
+                _judge(policy, _text(address[0]), int(address[1]))
+            except AddressRefused as refusal:
+                _here.refused = refusal
+                opened.close()  # libraries do that for an OSError alone
+                raise
 
 
 def _judge(policy: OutgoingPolicy, host: str, port: int) -> None:
     address = literal_address(host)
-    try:
-        if address is None:
-            raise AddressRefused("it connects to a name, of which nobody sees the address")
-        policy.check_address(_here.name, port, address)
-    except AddressRefused as refusal:
-        _here.refused = refusal
-        raise
+    if address is None:
+        raise AddressRefused("it connects to a name, of which nobody sees the address")
+    policy.check_address(_here.name, port, address)
 
 
 def _text(host: object) -> str:

@@ -10,7 +10,6 @@ expressions are anchored at both ends, and an absent label equals the empty stri
 
 from __future__ import annotations
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -74,7 +73,9 @@ def parse_matcher(text: str) -> Matcher:
 
 def spell_matcher(matcher: Matcher) -> str:
     """The matcher as it is written, with its value quoted."""
-    return f"{label_text(matcher.name)}{matcher.op}{json.dumps(matcher.value, ensure_ascii=False)}"
+    # Only what is read again: any other escape would become a part of the value.
+    value = matcher.value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'{label_text(matcher.name)}{matcher.op}"{value}"'
 
 
 def _value(raw: str, text: str) -> str:

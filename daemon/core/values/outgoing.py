@@ -84,8 +84,8 @@ class OutgoingPolicy:
     def trusting(self, url: str) -> OutgoingPolicy:
         """The same, but for one address of this machine that the operator wrote literally
         (`http://127.0.0.1:9090`, `http://localhost:9090`): that host at that port is their own."""
-        parts = urlsplit(url)
         try:
+            parts = urlsplit(url)
             port = parts.port or SCHEMES.get(parts.scheme, 0)
         except ValueError:
             return self
@@ -204,10 +204,13 @@ def _inner(address: IpAddress) -> Iterator[IPv4Address]:
         yield address.sixtofour
     if address.teredo is not None:
         yield from address.teredo
-    if address in _NAT64 or address in _LOCAL_NAT64 or (number >> 1 and address in _COMPATIBLE):
+    if address in _NAT64 or (number >> 1 and address in _COMPATIBLE):
         yield IPv4Address(number & 0xFFFFFFFF)
-    if address in _LOCAL_NAT64:  # RFC 6052: with a prefix of 48 bits, around the octet 64 to 71
-        yield IPv4Address((number >> 64 & 0xFFFF) << 16 | number >> 40 & 0xFFFF)
+    if address in _LOCAL_NAT64:
+        # RFC 6052: at the end if the network's prefix has 96 bits, around the octet 64 to 71 if it
+        # has 48; the other of the two is zero then.
+        around = (number >> 64 & 0xFFFF) << 16 | number >> 40 & 0xFFFF
+        yield from (IPv4Address(one) for one in (number & 0xFFFFFFFF, around) if one)
     if number >> 32 & 0xFFFFFFFF in _ISATAP:
         yield IPv4Address(number & 0xFFFFFFFF)
 

@@ -16,6 +16,7 @@ from aiohttp import web
 from itsdangerous import BadData, URLSafeSerializer
 
 from daemon.web.auth.identity import Identity
+from daemon.web.auth.signatures import signed_text
 from daemon.web.body import form
 from daemon.web.errors import HttpProblem
 
@@ -74,6 +75,8 @@ class Browser:
 
     def signed(self, value: str, age: timedelta, now: datetime) -> list[str] | None:
         """The values of such a cookie; None if it is not ours, or older than that."""
+        if not signed_text(value):
+            return None
         try:
             at, *values = self._signer().loads(value)
         except BadData:

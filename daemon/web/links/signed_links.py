@@ -18,6 +18,7 @@ from urllib.parse import quote
 from itsdangerous import BadData, TimestampSigner, URLSafeSerializer, URLSafeTimedSerializer
 
 from daemon.core.people.signing_keys import KEY_ID, SigningKeys
+from daemon.web.auth.signatures import signed_text
 
 VALID = timedelta(hours=24)
 """How long the link in a page lives."""
@@ -125,7 +126,7 @@ class SignedLinks:
         else:
             signed = token
             key = next((key for key in self._keys().keys if key.nameless), None)
-        if key is None:
+        if key is None or not signed_text(signed):
             raise BadLink("unknown")
         if not key.verifies(self._clock(), lifetime):
             raise BadLink("void" if key.revoked else over)

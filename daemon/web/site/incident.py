@@ -255,7 +255,7 @@ def _left_out(incident: Incident) -> range:
 
 
 def _drawn(drawing: bytes) -> web.Response:
-    policy = "default-src 'none'; style-src 'unsafe-inline'"
+    policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
     headers = {"Cache-Control": "private, max-age=5", "Content-Security-Policy": policy}
     return web.Response(body=drawing, content_type="image/svg+xml", headers=headers)
 
