@@ -283,15 +283,17 @@ def calendars_for(
     session: aiohttp.ClientSession,
     alarm: Callable[[bytes], Awaitable[None]],
     folder: Path | None = None,
+    tells: Callable[[], bool] = lambda: True,
 ) -> Calendars:
     """The on-call calendars that the roster names, their files in `folder` or that of the rules;
-    copies of feeds are kept beside the store."""
+    copies of feeds are kept beside the store. `tells`: whether this replica raises alarms."""
     return Calendars(
         feeds=Feeds(session, settings.base / settings.calendars, DEADLINE_SECONDS, now),
         folder=folder or settings.rules_dir,
         secret=secret_reader(settings, environ),
         clock=now,
         alarm=alarm,
+        tells=tells,
     )
 
 

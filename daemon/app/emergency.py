@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import aiohttp
 import structlog
@@ -29,9 +29,13 @@ _log = structlog.get_logger()
 
 
 def emergency_for(
-    settings: Settings, active: Live[ActiveConfig], observer: Observer = QUIET
+    settings: Settings,
+    active: Live[ActiveConfig],
+    observer: Observer = QUIET,
+    first: Callable[[], bool] = lambda: True,
 ) -> EmergencyCalls:
-    """The emergency calls about the store of these settings."""
+    """The emergency calls about the store of these settings; `first`: whether this replica calls
+    at once."""
     path = settings.beside_store
     return EmergencyCalls(
         active,
@@ -39,6 +43,7 @@ def emergency_for(
         now,
         settings.external_url.rstrip("/"),
         observer,
+        first,
     )
 
 

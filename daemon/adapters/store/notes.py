@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, select
 
 from daemon.adapters.store.database import Database
+from daemon.adapters.store.news import count_up
 from daemon.adapters.store.schema import meta
 from daemon.adapters.store.statements import insert
+from daemon.core.ports.news import note_topic
 
 
 class SqlNotes:
@@ -39,6 +41,7 @@ class SqlNotes:
                 index_elements=[meta.c.name], set_={"value": put.excluded.value}
             )
             connection.execute(put)
+            count_up(connection, note_topic(name))
 
         await self._database.write(work)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -18,14 +18,17 @@ from daemon.adapters.store.condition import Condition
 from daemon.adapters.store.credentials import SqlCredentials
 from daemon.adapters.store.database import CommitListener, Database, to_its_end
 from daemon.adapters.store.debts import DebtsFile
+from daemon.adapters.store.duties import SqlDuties
 from daemon.adapters.store.files import companion
 from daemon.adapters.store.inbox import MAX_PENDING, REMEMBER, SqlInbox
 from daemon.adapters.store.journal import SqlJournal
 from daemon.adapters.store.ledger import Ledger
+from daemon.adapters.store.news import SqlNews
 from daemon.adapters.store.notes import SqlNotes
 from daemon.adapters.store.oncall_changes import SqlOncallChanges
 from daemon.adapters.store.place import PostgresAddress, StorePlace, store_name
 from daemon.adapters.store.postgresql import PostgresBackend
+from daemon.adapters.store.replicas import utc_now
 from daemon.adapters.store.signing_keys import SqlKeys
 from daemon.adapters.store.sqlite import SqliteBackend
 from daemon.adapters.store.tables import must_be_of_today
@@ -50,6 +53,9 @@ class Store:
     """Hear of every transaction."""
     condition: Condition
     """What is wrong with it."""
+    news: SqlNews
+    """What others have changed in it."""
+    duties: SqlDuties
     kind: BackendKind
     name: str
     """For people: without a folder, and without a password."""
@@ -66,6 +72,7 @@ async def open_store(
     max_pending: int = MAX_PENDING,
     remember: timedelta = REMEMBER,
     keyring: Keyring | None = None,
+    clock: Callable[[], datetime] = utc_now,
     beside: Path | None = None,
 ) -> AsyncIterator[Store]:
     """The store in a file of SQLite or a database of PostgreSQL; the file, and the tables in
@@ -76,8 +83,9 @@ async def open_store(
     reads that way. Without it, tables of an earlier schema are brought up first. `keyring` seals
     and checks the journal. `new` begins a store where an earlier one is missing; without it one
     that was there and is missing is not replaced by an empty one. `beside` is the path that the
-    files begin with which this daemon keeps beside the store; a file is that by itself. Leave it
-    only after every task that uses it has ended.
+    files begin with which this daemon keeps beside the store; a file is that by itself. `clock`
+    reckons leases where the database has no clock. Leave it only after every task that uses it has
+    ended.
 
     Raises Permanent, with the mend, if the store is somebody else's, of a newer schema, damaged,
     missing, kept with an audit key that the keyring lacks, or (readonly) not there or of an
@@ -92,7 +100,7 @@ async def open_store(
             await _prepare(backend)
         database = Database(backend, readonly=readonly)
         condition = Condition(database)
-        inbox = SqlInbox(database, max_pending, remember)
+        inbox = SqlInbox(database, max_pending, remember, clock)
         stack.push_async_callback(to_its_end, _close(inbox, database), "store-close")
         keys = SqlKeys(database)
         if readonly:
@@ -105,7 +113,7 @@ async def open_store(
             await keys.begin()
             await inbox.start()
         yield Store(
-            journal=SqlJournal(database, ledger),
+            journal=SqlJournal(database, ledger, clock),
             inbox=inbox,
             credentials=SqlCredentials(database),
             notes=SqlNotes(database),
@@ -115,6 +123,8 @@ async def open_store(
             keys=keys,
             listeners=database.listeners,
             condition=condition,
+            news=SqlNews(database),
+            duties=SqlDuties(database, clock),
             kind=backend.kind,
             name=store_name(place),
             debts=None if readonly or backend.beside is None else _debts(backend.beside),

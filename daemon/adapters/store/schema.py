@@ -15,6 +15,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     Dialect,
+    Float,
     Index,
     Integer,
     LargeBinary,
@@ -31,7 +32,7 @@ from daemon.core.values.drill_key import id_prefix, key_prefix
 
 _ROUTES: TypeAdapter[Routes] = TypeAdapter(Routes)
 
-SCHEMA = 9
+SCHEMA = 11
 """Counts the revisions of these tables; `upgrading` brings an earlier one up to it."""
 
 
@@ -157,6 +158,11 @@ heads = Table(
     Column("pending", Integer, nullable=False, server_default="0"),
     # Whose alerts come to it besides those of its key (`daemon.core.incident.alert_routes`).
     Column("routes", _Routes, nullable=False, server_default=""),
+    # The replica that conducts it (`daemon.core.ports.replicas`); empty for none, or for the only
+    # daemon of its store.
+    Column("owner", _TEXT, nullable=False, server_default=""),
+    # The highest format of its entries: who knows only earlier ones does not conduct it.
+    Column("format", Integer, nullable=False, server_default="1"),
 )
 head_is_pending = heads.c.pending > 0
 head_is_open = heads.c.closed_at.is_(None)
@@ -183,6 +189,9 @@ Index(
     heads.c.opened_at,
     sqlite_where=head_is_pending,
     postgresql_where=head_is_pending,
+)
+Index(
+    "open_heads_by_owner", heads.c.owner, sqlite_where=head_is_open, postgresql_where=head_is_open
 )
 
 actions_table = Table(
@@ -328,6 +337,8 @@ inbox = Table(
     Column("received_at", _Instant, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("processed", Boolean, nullable=False),
+    # The replica that took it and works it off.
+    Column("owner", _TEXT, nullable=False, server_default=""),
 )
 delivery_waits = inbox.c.processed.is_(False)
 Index(
@@ -335,6 +346,22 @@ Index(
     inbox.c.arrival,
     sqlite_where=delivery_waits,
     postgresql_where=delivery_waits,
+)
+
+replicas_table = Table(
+    "replicas",
+    metadata,
+    Column("name", _TEXT, primary_key=True),
+    # Tells a process from an earlier one of the same name.
+    Column("instance", _TEXT, nullable=False),
+    Column("version", _TEXT, nullable=False),
+    Column("format", Integer, nullable=False),
+    Column("rules", _TEXT, nullable=False),
+    Column("started_at", _Instant, nullable=False),
+    Column("renewed_at", _Instant, nullable=False),
+    # NULL where there can be one daemon only.
+    Column("lease_until", _Instant),
+    Column("ahead", Float, nullable=False),
 )
 
 alert_ends = Table(
@@ -376,3 +403,21 @@ tokens = Table(
     Column("revoked_by", _TEXT),
 )
 Index("tokens_by_person", tokens.c.person)
+
+# ── what replicas share ──────────────────────────────────────────────────────────────────────────
+
+news_table = Table(
+    "news",
+    metadata,
+    # Counts what changes and has no row in the ledger: `daemon.adapters.store.news`.
+    Column("topic", _TEXT, primary_key=True),
+    Column("number", Integer, nullable=False),
+)
+
+duties_table = Table(
+    "duties",
+    metadata,
+    Column("name", _TEXT, primary_key=True),
+    Column("owner", _TEXT, nullable=False),
+    Column("lease_until", _Instant, nullable=False),
+)

@@ -11,9 +11,11 @@ import structlog
 from sqlalchemy import Connection, delete, select
 
 from daemon.adapters.store.database import Database, to_its_end
+from daemon.adapters.store.news import count_up
 from daemon.adapters.store.schema import meta
 from daemon.adapters.store.statements import insert
 from daemon.core.people.signing_keys import SigningKey, SigningKeys
+from daemon.core.ports.news import KEYS
 from daemon.core.values.outcome import Permanent
 
 ROW = "keys"
@@ -51,6 +53,11 @@ class SqlKeys:
             )
         return found
 
+    async def recall(self) -> None:
+        """Take over what another replica has rotated. Raises Temporary, Permanent."""
+        async with self._turn:
+            self._current = await self.read()
+
     async def rotate(
         self, by: str, now: datetime, *, revoke: bool, longest: timedelta
     ) -> SigningKeys:
@@ -66,6 +73,7 @@ class SqlKeys:
             new = _new(before, now, by)
             after = before.rotated(new, revoke=revoke, longest=longest)
             _write(connection, after)
+            count_up(connection, KEYS)
             return after
 
         async with self._turn:  # or the earlier of two could be the one that is remembered
