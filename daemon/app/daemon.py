@@ -41,9 +41,10 @@ from daemon.app.emergency import emergency_for
 from daemon.app.follow_ups import follow_ups_for, last_word_for, timing_for
 from daemon.app.notifiers import NotifierBuilder
 from daemon.app.reload import Reloader
+from daemon.app.replicas import ReplicaPlace
 from daemon.app.rooms import marks_of, places_for
 from daemon.app.server import certificate_for, serving
-from daemon.app.sharing import duties_for, news_for, replica_name, topics_of
+from daemon.app.sharing import duties_for, news_for, topics_of
 from daemon.app.status_page import status_page_for
 from daemon.conduct.conductor import Conductor
 from daemon.conduct.executor import ConductDependencies, Stage
@@ -100,7 +101,13 @@ class Daemon:
         self._tracer = tracer
         self._version = version("stopgap")
         self._started_at = now()
-        self._replica = replica_name()
+        self._replica = ReplicaPlace(
+            settings,
+            store,
+            self._version,
+            lambda: self._observer,
+            lambda: self._active.now.rules,
+        )
         self._ready = False
         self._certificate = certificate_for(settings)
         self._workshop = workshop_for(settings, environ, umask)
@@ -118,7 +125,9 @@ class Daemon:
             settings, self._actions, self._calendars, notifiers, self._secret, overrides
         )
         self._active = self._configuration.active
-        self._repository = IncidentRepository(store.journal, now, store.debts)
+        self._repository = IncidentRepository(
+            store.journal, now, store.debts, self._replica.ownership
+        )
         self._oncall = OncallDesk(
             store.oncall,
             overrides,
@@ -130,7 +139,9 @@ class Daemon:
         self._telemetry = Telemetry(self._repository, lambda: self._active.now.roster)
         self._observer = self._telemetry.flow
         store.listeners.append(self._observer.transaction)
-        self._duties = duties_for(store, self._replica, self._observer)
+        self._duties = duties_for(
+            store, self._replica.fence.replica, self._observer, settings.replica.lease
+        )
         self._reviews = Reviews(settings.base / settings.reviews)
         self._build_surroundings()
         self._build_stages()
@@ -242,6 +253,7 @@ class Daemon:
         self._conductor = Conductor(
             self._repository, self._active, stage.dependencies, drills.stage
         )
+        self._replica.serve(self._repository, self._conductor, self._intake)
         self._watchdog = Watchdog(
             self._repository,
             self._active,
@@ -292,6 +304,7 @@ class Daemon:
         signing = self._store.keys.current.signing
         _log.info("links are signed", key=signing.id, made=signing.made_at, by=signing.made_by)
         self._calendars.recall(self._active.now.roster)
+        await self._replica.begin()
         if self._news is not None:
             await self._news.begin()
         await self._oncall.begin()
@@ -314,6 +327,7 @@ class Daemon:
                 self._ready = False
                 _log.info("stopping: the door is closed")
             await self._conductor.drain(self._settings.shutdown)
+            await self._replica.leave()
             for task in tasks:
                 task.cancel()
         _log.info("stopped")
@@ -337,6 +351,8 @@ class Daemon:
             ),
             "reloads": self._reloader.run(reload),
         }
+        if self._replica.keeper is not None:
+            parts["lease"] = self._replica.keeper.run()
         if self._news is not None:
             parts |= {"duties": self._duties.run(), "news": self._news.run()}
         parts |= self._drilling.parts(self._duties)

@@ -3,8 +3,6 @@ duties that only one has at a time. With a store that one daemon has alone there
 
 from __future__ import annotations
 
-import secrets
-import socket
 import time
 from collections.abc import Mapping
 from datetime import timedelta
@@ -29,11 +27,6 @@ def read_clocks() -> ClockReading:
     system has such a clock, and the time of day."""
     clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
     return ClockReading(time.clock_gettime(clock), now())
-
-
-def replica_name() -> str:
-    """What this process is called among the replicas: its host, and a part of its own."""
-    return f"{socket.gethostname()}-{secrets.token_hex(3)}"
 
 
 def is_shared(store: Store) -> bool:

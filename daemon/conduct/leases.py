@@ -80,7 +80,7 @@ class LeaseKeeper:
         lease: timedelta,
         clocks: Callable[[], ClockReading],
         rules: Callable[[], str] = lambda: "",
-        observer: Observer = QUIET,
+        observer: Callable[[], Observer] = lambda: QUIET,
     ) -> None:
         self._register = register
         self._inbox = inbox
@@ -248,7 +248,7 @@ class LeaseKeeper:
         lost = list(self._owned)
         self._owned.clear()
         _log.error("the lease is lost; others take over", why=why, incidents=len(lost))
-        self._observer.lease_lost()
+        self._observer().lease_lost()
         self._gives_up(lost)
 
     # ── what is nobody's ─────────────────────────────────────────────────────────────────────
@@ -274,7 +274,7 @@ class LeaseKeeper:
             taken = await self._register.take(most) if most else []
             if taken:
                 _log.warning("incidents taken that nobody conducted", count=len(taken))
-                self._observer.taken_over(len(taken))
+                self._observer().taken_over(len(taken))
                 self._owned.update(taken)
                 self._takes(taken)
         if survey.orphaned_deliveries and await self._inbox.take_over(_DELIVERIES_AT_ONCE):

@@ -20,6 +20,7 @@ from daemon.config.auth import AuthSettings
 from daemon.config.drill_settings import DrillSettings
 from daemon.config.environment import overridden
 from daemon.config.follow_ups import FollowUpSettings
+from daemon.config.replica import ReplicaSettings
 from daemon.config.rooms import RoomSettings
 from daemon.config.sections import (
     AlertmanagerSettings,
@@ -59,6 +60,7 @@ class Settings(Frozen):
     prometheus: PrometheusSettings = PrometheusSettings()
     alertmanager: AlertmanagerSettings = AlertmanagerSettings()
     store: str = Field(default="stopgap.db", min_length=1)
+    replica: ReplicaSettings = ReplicaSettings()
     rules: Path = Path("rules")
     reviews: Path = Path("reviews")
     calendars: Path = Path("calendars")
