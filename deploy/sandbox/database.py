@@ -60,21 +60,25 @@ class Database:
         data = str(self.folder / "data")
         processes.start(NAME, [_binary("postgres"), "-D", data, *words], {}, **self._user())
 
-    async def answers(self) -> bool:
-        """Whether it takes connections; its database is there then."""
+    def connected(self, database: str = DATABASE) -> Any:
+        """A connection for looking, whose statements are each by themselves."""
         import psycopg  # no other story needs it
 
+        url = f"postgresql://{USER}@127.0.0.1:{self.port}/{database}"
+        return psycopg.connect(url, autocommit=True, connect_timeout=2)
+
+    async def answers(self) -> bool:
+        """Whether it takes connections; its database is there then."""
+        import psycopg
+
         try:
-            with psycopg.connect(self._maintenance(), autocommit=True, connect_timeout=2) as ours:
+            with self.connected("postgres") as ours:
                 known = ours.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE])
                 if known.fetchone() is None:
                     ours.execute(f"CREATE DATABASE {DATABASE}")
         except psycopg.OperationalError:
             return False
         return True
-
-    def _maintenance(self) -> str:
-        return f"postgresql://{USER}@127.0.0.1:{self.port}/postgres"
 
     @staticmethod
     def _user() -> dict[str, Any]:

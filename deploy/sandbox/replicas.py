@@ -12,10 +12,10 @@ import shutil
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 
 from chaos import LOOK_EVERY
-from database import DATABASE, USER, Database
+from database import Database
 from sandbox import HERE, Sandbox
 from story import Sighting, StageMissing, Story
 from telling import Teller
@@ -125,19 +125,15 @@ class Replicas(Story):
         self.teller.scene(f"{owner}, which conducts the incident, was killed (kill -9)")
 
     def _wait_for_the_moment(self) -> str:
-        import time
-
-        import psycopg
-
-        query = "SELECT heads.owner FROM events JOIN heads USING (incident) WHERE events.kind = %s"
-        address = f"postgresql://{USER}@127.0.0.1:{self.database.port}/{DATABASE}"
-        with psycopg.connect(address, autocommit=True) as connection:
-            until = monotonic() + 300
+        """Who conducts the incident at that moment; empty if it does not come."""
+        query = "SELECT owner FROM events JOIN heads USING (incident) WHERE events.kind = %s"
+        until = monotonic() + 300
+        with self.database.connected() as connection:
             while monotonic() < until:
                 row = connection.execute(query, [self.strikes_at]).fetchone()
                 if row is not None:
                     return str(row[0])
-                time.sleep(LOOK_EVERY)
+                sleep(LOOK_EVERY)
         return ""
 
     async def _struck(self) -> bool:
@@ -145,12 +141,14 @@ class Replicas(Story):
 
     async def _taken_over(self) -> Sighting | None:
         """The incident is the survivor's."""
-        for replica in (await self.sandbox.api("GET", "replicas"))["replicas"]:
-            if replica["name"] == self.sandbox.front and replica["incidents"]:
-                after = monotonic() - self.killed_at
-                text = f"{self.sandbox.front} has it, {after:.1f} s after the kill"
-                return Sighting(datetime.now(UTC), f"{text} (a lease is {LEASE_SECONDS} s)")
-        return None
+        with self.database.connected() as connection:
+            query = "SELECT owner FROM heads WHERE incident = %s"
+            row = connection.execute(query, [self.timeline.incident]).fetchone()
+        if row is None or row[0] != self.sandbox.front:
+            return None
+        after = monotonic() - self.killed_at
+        text = f"{self.sandbox.front} has it, {after:.1f} s after the kill"
+        return Sighting(datetime.now(UTC), f"{text} (a lease is {LEASE_SECONDS} s)")
 
     async def _show(self, title: str) -> None:
         self.teller.plain(f"{title}: stopgap replicas", await self.sandbox.stopgap("replicas"))

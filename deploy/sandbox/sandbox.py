@@ -151,7 +151,7 @@ class Sandbox:
         """Start a daemon, and wait until it takes alerts; `own` is what it alone is told."""
         argv = [sys.executable, "-m", "daemon", "run", "--config", "stopgap.yaml"]
         self.processes.start(name, argv, {**self.environment, **own}, folder)
-        await self.until("the daemon to be ready", partial(self.answers, name), 30)
+        await self.until(f"{name} to be ready", partial(self.answers, name), 60)
 
     # ── commands ─────────────────────────────────────────────────────────────────────────────
 
