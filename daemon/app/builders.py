@@ -22,6 +22,7 @@ from daemon.adapters.prometheus_session import QuerySession
 from daemon.adapters.query_parser import QueryParser
 from daemon.adapters.store import Store, StorePlace, open_store, store_is_there, store_place
 from daemon.app.access import access_for, open_prometheus
+from daemon.app.outgoing import session_for
 from daemon.config.access import AccessSettings
 from daemon.config.active import ActiveConfig, Live
 from daemon.config.rules_folder import Ruleset, read_ruleset
@@ -141,6 +142,7 @@ def workshop_for(settings: Settings, environ: Mapping[str, str], umask: int = -1
         options=settings.actions,
         umask=umask,
         secret=secret_reader(settings, environ),
+        outgoing=settings.outgoing.policy,
     )
 
 
@@ -199,7 +201,8 @@ def alertmanagers_for(
 def alertmanager_access(settings: Settings, environ: Mapping[str, str], url: str) -> HttpAccess:
     """How a peer of Alertmanager is reached. Raises Permanent."""
     secret = secret_reader(settings, environ)
-    return access_for("alertmanager", url, settings.alertmanager, secret, settings.base)
+    policy = settings.outgoing.policy
+    return access_for("alertmanager", url, settings.alertmanager, secret, settings.base, policy)
 
 
 def named(peers: Sequence[Alertmanager]) -> Mapping[str, Peer | None]:
@@ -306,7 +309,7 @@ async def build_oncall(
     """
 
     _, roster, _ = ruleset_for(settings, actions_for(settings)).sound()
-    async with aiohttp.ClientSession() as session:
+    async with session_for(settings) as session:
         calendars = calendars_for(settings, environ, session, _nobody_to_tell)
         await calendars.renew(roster, at)
     overrides, swaps = await _stored_changes(settings, environ, at)
@@ -320,7 +323,7 @@ async def read_calendars(
 ) -> list[CalendarReport]:
     """What the calendars of a roster in `folder` say, as far as it is on this disk: files, and the
     copies of feeds. Asks nothing of the net."""
-    async with aiohttp.ClientSession() as session:
+    async with session_for(settings) as session:
         calendars = calendars_for(settings, environ, session, _nobody_to_tell, folder)
         calendars.recall(roster)
         return calendars.reports(roster)
@@ -364,7 +367,8 @@ def prometheus_for(
     if finding_out:
         chosen = chosen.model_copy(update={"flavour": "auto"})
     secret = secret_reader(settings, environ)
-    return open_prometheus(prometheus_setting(server), chosen, secret, settings.base)
+    policy = settings.outgoing.policy
+    return open_prometheus(prometheus_setting(server), chosen, secret, settings.base, policy)
 
 
 def query_parser_for(
@@ -379,12 +383,14 @@ def query_parser_for(
     secret, or a file of its TLS, is not there."""
     chosen = settings.prometheus.every[server or ""]
     secret = secret_reader(settings, environ)
+    policy = settings.outgoing.policy
     if url is None:
         setting = prometheus_setting(server)
-        access = access_for(setting, chosen.url, chosen, secret, settings.base)
+        access = access_for(setting, chosen.url, chosen, secret, settings.base, policy)
         session = QuerySession(access, chosen.method)
     else:
-        access = access_for("--against", url, reached or AccessSettings(), secret, settings.base)
+        given = reached or AccessSettings()
+        access = access_for("--against", url, given, secret, settings.base, policy)
         session = QuerySession(access)
     seconds = chosen.timeout.total_seconds()
 

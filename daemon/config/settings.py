@@ -36,6 +36,7 @@ from daemon.config.sections import (
     KubernetesSettings,
     LogSettings,
     OpsgenieSettings,
+    OutgoingSettings,
     PagerDutySettings,
     PrometheusSettings,
     RecoverySettings,
@@ -69,6 +70,7 @@ class Settings(Frozen):
     diagnosis: DiagnosisSettings = DiagnosisSettings()
     commands: CommandSettings = CommandSettings()
     http: HttpSettings = HttpSettings()
+    outgoing: OutgoingSettings = OutgoingSettings()
     kubernetes: KubernetesSettings = KubernetesSettings()
     argocd: ArgoCDSettings = ArgoCDSettings()
     git: GitSettings = GitSettings()
@@ -93,7 +95,7 @@ class Settings(Frozen):
     page_hold: Duration = Field(
         default=parse_duration("2s"), ge=timedelta(0), le=timedelta(seconds=10)
     )
-    shutdown: Duration = parse_duration("20s")
+    shutdown: Duration = Field(default=parse_duration("20s"), ge=timedelta(seconds=1))
     base: Path = Field(default=Path(), exclude=True)
     origin: Path | None = Field(default=None, exclude=True)
 

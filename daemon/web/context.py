@@ -85,6 +85,8 @@ class WebContext:
     plan; `autonomy`: what a rule's own decisions came to. `whisper` tells (address, text) to
     whoever tapped in Slack. `trace` asks for a chart's figures; without it a chart shows what the
     journal knows. `store_trouble`: why nothing may be entrusted to the store; empty if it may.
+    `stuck`: why a restart would help the daemon, which answers but does not do its work; empty if
+    it does.
     `config_for_drill`: what is in force in a drill; `drills`: lists, holds, stops and reports them.
     `places`: where people meet; `marks`: the reactions by which a message there comes to the
     timeline.
@@ -114,6 +116,7 @@ class WebContext:
     trace: Trace | None = None
     observer: Observer = QUIET
     store_trouble: Callable[[], str] = lambda: ""
+    stuck: Callable[[], str] = lambda: ""
     config_for_drill: Callable[[Incident], ActiveConfig] | None = None
     drills: DrillDesk | None = None
     places: MeetingPlaces = NO_PLACES

@@ -41,6 +41,10 @@ class Condition:
         elif kind == "write":
             self._unwritable[failure.fault] = str(failure)
 
+    def unanswered(self) -> float:
+        """For how many seconds no transaction has ended, while one waits."""
+        return self._database.progress.unanswered()
+
     async def look(self) -> None:
         """Look whether its files are where they were."""
         self._lost = await asyncio.to_thread(self._database.backend.lost)
