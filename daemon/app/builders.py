@@ -36,6 +36,7 @@ from daemon.core.people.roster import Roster
 from daemon.core.ports.actions import Action
 from daemon.core.ports.changes import ListsTargets, Watch
 from daemon.core.ports.metrics import Metrics, MetricsServers, NamedMetrics, Peer
+from daemon.core.ports.replicas import ReplicaSurvey
 from daemon.core.ports.store import StoreTrouble
 from daemon.core.reconciliation.probe_alerts import VALID_FOR
 from daemon.core.recovery.guardrails import Freeze, Limits
@@ -252,6 +253,7 @@ def sources_for(
     tasks: Callable[[], tuple[int, int]],
     store_trouble: Callable[[], StoreTrouble | None],
     withdrawn: Callable[[str], str],
+    replicas: Callable[[], ReplicaSurvey | None],
 ) -> Sources:
     """Where the gauges of `/metrics` come from."""
 
@@ -272,6 +274,7 @@ def sources_for(
         freezes=freezes,
         store_trouble=store_trouble,
         withdrawn=withdrawn,
+        replicas=replicas,
     )
 
 

@@ -48,7 +48,7 @@ from daemon.app.rooms import marks_of, places_for
 from daemon.app.server import certificate_for, serving
 from daemon.app.service import ServiceReport
 from daemon.app.sharing import duties_for, news_for, topics_of
-from daemon.app.shutdown import DRAINED, Shutdown
+from daemon.app.shutdown import DRAINED, LEFT, Shutdown
 from daemon.app.status_page import status_page_for
 from daemon.conduct.conductor import Conductor
 from daemon.conduct.executor import ConductDependencies, Stage
@@ -303,6 +303,7 @@ class Daemon:
                 tasks=lambda: self._conductor.tasks,
                 store_trouble=self._health.trouble,
                 withdrawn=self._autonomy.withdrawn,
+                replicas=self._replica.last_survey,
             )
         )
 
@@ -347,7 +348,8 @@ class Daemon:
                 within = timedelta(seconds=shutdown.left(DRAINED))
                 draining = group.create_task(self._conductor.drain(within), name="drain")
             await draining
-            await self._replica.leave()
+            # What was ours goes to the others now, and not when the lease ends.
+            await shutdown.step("replica", self._replica.leave(), LEFT)
             for task in (service, *tasks.values()):
                 task.cancel()
         _log.info("stopped")
@@ -465,6 +467,8 @@ class Daemon:
             oncall=self._oncall,
             maintenance=self._maintenance,
             storms=lambda: self._storms.storms,
+            replicas=self._replica.register,
+            replica_name=self._replica.fence.replica,
             status_page=self._status_page.page if self._status_page else None,
         )
         async with serving(self._settings, context, self._certificate, shutdown):

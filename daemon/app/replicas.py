@@ -15,7 +15,7 @@ from daemon.app.sharing import is_shared, read_clocks
 from daemon.conduct.conductor import Conductor
 from daemon.conduct.leases import LeaseKeeper
 from daemon.config.settings import Settings
-from daemon.core.ports.replicas import SOLE, Fence, Ownership, ReplicaRegister
+from daemon.core.ports.replicas import SOLE, Fence, Ownership, ReplicaRegister, ReplicaSurvey
 from daemon.core.rules.rule import RuleBook
 from daemon.instrumentation import Observer
 from daemon.intake.intake import Intake
@@ -77,6 +77,10 @@ class ReplicaPlace:
     def ownership(self) -> Ownership:
         """What of the store is this process's to conduct."""
         return self.keeper or SOLE
+
+    def last_survey(self) -> ReplicaSurvey | None:
+        """The replicas as last seen; None where there can be one daemon only."""
+        return self.keeper.survey if self.keeper is not None else None
 
     def serve(self, repository: IncidentRepository, conductor: Conductor, intake: Intake) -> None:
         """These act by the lease."""

@@ -9,7 +9,14 @@ from datetime import timedelta
 
 from daemon.adapters.store import Store
 from daemon.app.builders import now
-from daemon.core.ports.news import FREEZES, KEYS, MAINTENANCE, ONCALL, Hears, NewsHint, note_topic
+from daemon.core.ports.news import (
+    FREEZES_TOPIC,
+    KEYS_TOPIC,
+    MAINTENANCE_TOPIC,
+    ONCALL_TOPIC,
+    Hears,
+    note_topic,
+)
 from daemon.core.values.lease import DEFAULT_LEASE, ClockReading
 from daemon.drilling.runner import DRILLS_NOTE, Drills
 from daemon.instrumentation import Observer
@@ -60,10 +67,10 @@ def topics_of(
         repository.ring_all()
 
     return {
-        KEYS: keys,
-        FREEZES: freezes,
-        MAINTENANCE: maintenance.hear,
-        ONCALL: oncall.hear,
+        KEYS_TOPIC: keys,
+        FREEZES_TOPIC: freezes,
+        MAINTENANCE_TOPIC: maintenance.hear,
+        ONCALL_TOPIC: oncall.hear,
         note_topic(AUTONOMY_NOTES): autonomy.hear,
         note_topic(VALUES_NOTES): values.hear,
         note_topic(DRILLS_NOTE): drills.hear,
@@ -75,9 +82,8 @@ def news_for(
     repository: IncidentRepository,
     topics: Mapping[str, Hears],
     observer: Observer,
-    hint: NewsHint | None = None,
 ) -> NewsKeeper | None:
     """Who hears of the other replicas; None if there can be none."""
     if not is_shared(store):
         return None
-    return NewsKeeper(store.news, repository, topics, hint, observer)
+    return NewsKeeper(store.news, repository, topics, store.hint, observer)

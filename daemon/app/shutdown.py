@@ -30,6 +30,8 @@ DOOR = 0.75
 """By this share of the deadline what is being answered has to be answered,"""
 DRAINED = 0.75
 """running actions, pages and updates have to be at their end,"""
+LEFT = 0.78
+"""the other replicas have to know that we conduct nothing more,"""
 CLIENTS = 0.8
 """the clients of Prometheus and of recovery actions have to be closed,"""
 CONNECTIONS = 0.85

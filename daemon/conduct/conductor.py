@@ -165,32 +165,37 @@ class Conductor:
     def _on_append(self, _: Incident | None, after: Incident, __: Sequence[e.Event]) -> None:
         """What people do about a closed incident, such as send its last word, is carried out, too,
         though nobody conducts it any more."""
-        idle = after.closed is not None and after.id not in self._conducted
-        if idle and self._repository.ownership.owns(after.id):
+        if after.closed is None or after.id in self._conducted:
+            return
+        if self._repository.ownership.owns(after.id):
             self._repository.opened.put_nowait(after.id)
+        else:
+            self._repository.ownership.wants(after.id)
 
     async def _conduct(self, incident: str) -> None:
         bind_contextvars(incident=incident)
         flight = _Flight()
         self._flights.append(flight)
+        over = False
         try:
             async with asyncio.TaskGroup() as effects:
                 while not await self._turn(incident, flight, effects):
                     pass
-                # Nothing is awaited before whatever comes from now on is noticed.
-                self._let_go(incident)
-        except BaseException:
-            self._let_go(incident)
-            raise
+                # Nothing is under way, and nothing is awaited before whatever comes now is
+                # noticed.
+                self._leave(incident)
+                over = True
         finally:
             self._flights.remove(flight)
+            if not over:
+                self._leave(incident)
 
-    def _let_go(self, incident: str) -> None:
+    def _leave(self, incident: str) -> None:
         self._conducted.pop(incident, None)
         self._given_up.discard(incident)
-        self.pulse.ends(incident)
         self._drilling.pop(incident, None)
         self._repository.forget(incident)
+        self.pulse.ends(incident)
 
     def _executor_of(self, incident: Incident) -> Executor:
         """Who carries out its effects: the real one, or in a drill one that touches nothing real.

@@ -22,6 +22,7 @@ from daemon.core.people.scopes import Scope
 from daemon.core.people.signing_keys import Keys
 from daemon.core.ports.actions import risk_of
 from daemon.core.ports.assistants import AssistantLog
+from daemon.core.ports.replicas import ReplicaRegister
 from daemon.core.recovery.guardrails import Freeze, is_scope
 from daemon.core.recovery.maintenance import MaintenanceWindow
 from daemon.core.recovery.orders import held_up
@@ -92,7 +93,8 @@ class WebContext:
     timeline.
     `label_values`: the values that the labels of a rule's `changes:` are known to have.
     `oncall`: changes who is on call. `maintenance`: the windows that were announced.
-    `storms`: those that go on.
+    `storms`: those that go on. `replicas`: those of the store, of which this is
+    `replica_name`.
     `status_page`: the public page as it stands; None where none is kept.
     """
 
@@ -125,6 +127,8 @@ class WebContext:
     label_values: Callable[[Rule], Sequence[Labels]] = lambda _: ()
     oncall: OncallDesk | None = None
     storms: Callable[[], Sequence[Storm]] = lambda: ()
+    replicas: ReplicaRegister | None = None
+    replica_name: str = ""
     status_page: Callable[[], StatusPage] | None = None
 
     def config_of(self, incident: Incident) -> ActiveConfig:

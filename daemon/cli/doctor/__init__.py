@@ -30,6 +30,7 @@ from daemon.cli.doctor.certificate import check_certificate
 from daemon.cli.doctor.context import Check, Installation, examine
 from daemon.cli.doctor.files import check_files
 from daemon.cli.doctor.outgoing import check_outgoing
+from daemon.cli.doctor.replicas import check_replicas
 from daemon.cli.doctor.rooms import check_rooms
 from daemon.cli.doctor.status_page import check_status_page
 from daemon.cli.doctor.targets import check_targets
@@ -44,6 +45,7 @@ CHECKS: Mapping[str, Check] = {
     "rules": local.check_rules_folder,
     "secrets": local.check_secrets,
     "store": local.check_store_health,
+    "replicas": check_replicas,
     "tls": check_certificate,
     "files": check_files,
     "daemon": local.check_address,

@@ -3,7 +3,7 @@ format that an incident was written in."""
 
 from __future__ import annotations
 
-STEPS = (
+SHARING_TABLES = (
     """CREATE TABLE news (
         topic TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (topic)
     )""",
