@@ -151,7 +151,9 @@ class Replicas(Story):
         return Sighting(datetime.now(UTC), f"{text} (a lease is {LEASE_SECONDS} s)")
 
     async def _show(self, title: str) -> None:
-        self.teller.plain(f"{title}: stopgap replicas", await self.sandbox.stopgap("replicas"))
+        asked = ("replicas", "--url", self.sandbox.url(self.sandbox.front))
+        told = await self.sandbox.stopgap(*asked, "--token-file", "ada.token")
+        self.teller.plain(f"{title}: stopgap replicas", told)
 
     def _folder(self, name: str) -> Path:
         return self.sandbox.folder if name == REPLICAS[0] else self.sandbox.folder / name
