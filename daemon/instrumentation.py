@@ -44,6 +44,8 @@ DaemonPart = Literal[
     "maintenance",
     "last_word",
     "status_page",
+    "news",
+    "duties",
 ]
 Reconciled = Literal["taken", "ended"]
 """What Alertmanager did not tell of: an alert that fires, or one that is over."""
@@ -87,6 +89,12 @@ class Observer:
 
     def heartbeat(self, outcome: Literal["sent", "withheld", "failed"]) -> None:
         """The dead man's switch was told, or was not."""
+
+    def lease_lost(self) -> None:
+        """This replica's lease ended before it could be renewed."""
+
+    def taken_over(self, incidents: int) -> None:
+        """So many incidents were taken that no living replica conducted."""
 
     def emergency_call(self, outcome: Literal["delivered", "failed"]) -> None:
         """Somebody was called about the store by one of their ways, or that way failed."""

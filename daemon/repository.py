@@ -13,12 +13,14 @@ from datetime import datetime
 
 import structlog
 
+from daemon.appends import AppendTracker
 from daemon.core.changes.suspects import HealthMark
 from daemon.core.incident.events import DAEMON, Draft, Event, StepFinished, StepVerified
-from daemon.core.incident.fold import apply_event, fold
+from daemon.core.incident.fold import apply_event, fold, fold_onto
 from daemon.core.incident.outcomes import is_news
 from daemon.core.incident.state import Incident
 from daemon.core.ports.journal import Claim, Debts, HeadState, Journal, Owed, SequenceConflict
+from daemon.core.ports.replicas import SOLE, NotOwner, Ownership
 from daemon.core.ports.urgency import Urgency, urgency_of
 from daemon.core.values.outcome import Permanent, Temporary
 
@@ -48,9 +50,17 @@ class IncidentRepository:
     is read here, goes into the next append of its incident, and survives a crash in `debts`.
     """
 
-    def __init__(self, journal: Journal, clock: Clock, debts: Debts | None = None) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        clock: Clock,
+        debts: Debts | None = None,
+        ownership: Ownership = SOLE,
+    ) -> None:
         self.journal = journal
         self.clock = clock
+        self.ownership = ownership
+        """Which incidents are this process's to conduct, of those of several replicas."""
         self.attempts: set[tuple[str, str]] = set()
         """The (incident, page) that are being delivered just now, whoever does it."""
         self._debts = debts
@@ -64,7 +74,15 @@ class IncidentRepository:
         """The open incidents that somebody has to conduct, some of them several times: those that
         were opened here, and those that were read for the first time."""
         self.listeners: list[IncidentListener] = []
+        """Hear of every append, on whichever replica it was made."""
+        self.own_listeners: list[IncidentListener] = []
+        """Hear of the appends that were made here, and of no others."""
         self.onlookers: list[Callable[[], None]] = []
+        self.position: int | None = None
+        """How far the store as a whole has come, as all replicas count it; None where we are the
+        only one, and nobody counts."""
+        self.position_listeners: list[Callable[[], None]] = []
+        self.appends = AppendTracker()
 
     @property
     def known(self) -> Collection[Incident]:
@@ -107,11 +125,18 @@ class IncidentRepository:
         for draft in drafts[1:]:
             opened = apply_event(opened, draft.at, draft.event)
         opened = replace(opened, seq=len(drafts))
-        await self.journal.open(incident, key, drafts, HeadState.of(opened, self.clock()))
+        state, owner = HeadState.of(opened, self.clock()), self.ownership.opens(incident)
+        try:
+            with self.appends.ours(incident, len(drafts)):
+                await self.journal.open(incident, key, drafts, state, owner=owner)
+        except BaseException:
+            self.ownership.lost(incident, "")
+            raise
         if incident not in self._known:  # else somebody has found it, and perhaps changed it
             self._remember(opened)
         self._notify(None, opened, events)
-        self.opened.put_nowait(incident)
+        if self.ownership.owns(incident):
+            self.opened.put_nowait(incident)
         return opened
 
     async def record(
@@ -121,10 +146,13 @@ class IncidentRepository:
         *,
         by: str = DAEMON,
         release: bool = False,
+        fenced: bool = False,
     ) -> Incident:
         """Append what `change` makes of the incident; it must be pure, for it may run twice.
+        `fenced`: only while the incident is this replica's to conduct, for what follows from it is
+        done to the world.
 
-        Raises Temporary, UnknownIncident.
+        Raises Temporary, UnknownIncident; NotOwner if it is fenced.
         """
         await self.load(incident)  # an unknown one leaves no lock behind
         async with self._lock(incident):
@@ -134,7 +162,9 @@ class IncidentRepository:
                 if not events:
                     return before
                 try:
-                    return await self._append(before, events, by, release=release)
+                    return await self._append(
+                        before, events, by, release=release, fenced=fenced or release
+                    )
                 except SequenceConflict:
                     continue
 
@@ -145,13 +175,13 @@ class IncidentRepository:
         what they announce. `lock` takes the target of a step that starts. No bell rings, for
         whoever claims has decided just now.
 
-        Raises Stale, ClaimRefused, Temporary.
+        Raises Stale, ClaimRefused, NotOwner, Temporary.
         """
         async with self._lock(incident.id):
             if self._moved_on(incident):
                 raise Stale
             try:
-                return await self._append(incident, events, claim=lock, ring=False)
+                return await self._append(incident, events, claim=lock, ring=False, fenced=True)
             except SequenceConflict:
                 raise Stale from None
 
@@ -160,7 +190,9 @@ class IncidentRepository:
 
         It has happened, so it is not forgotten, even if the task is cancelled meanwhile: while
         the store cannot be written, it is owed, and nothing is done about the incident until
-        that is paid. Raises UnknownIncident.
+        that is paid. Only how a step ended (`release`) is forgotten once another replica conducts
+        the incident: that one looks at the target itself, and may be at work on it. Raises
+        UnknownIncident.
         """
         writing = asyncio.create_task(self._report(incident, events, release))
         try:
@@ -175,6 +207,11 @@ class IncidentRepository:
 
         try:
             return await self.record(incident, unrecorded, release=release)
+        except NotOwner as refusal:
+            if not self._is_ours(refusal):
+                _log.warning("another replica looks how the step ended", why=str(refusal))
+                return await self.load(incident)
+            _log.warning("how a step ended is kept until the lease is renewed", why=str(refusal))
         except (Temporary, Permanent) as error:
             kinds = ", ".join(event.kind for event in events)
             _log.error(
@@ -217,9 +254,10 @@ class IncidentRepository:
         claim: Claim | None = None,
         release: bool = False,
         ring: bool = True,
+        fenced: bool = False,
     ) -> Incident:
-        """Append after `before`, in which what is owed is counted already. Raises Conflict, and
-        then `before` is forgotten."""
+        """Append after `before`, in which what is owed is counted already. Raises Conflict or
+        NotOwner, and then `before` is forgotten."""
         now, owed = self.clock(), self._owed.get(before.id)
         after = before
         for event in events:
@@ -231,25 +269,49 @@ class IncidentRepository:
         after = replace(after, seq=before.seq + len(drafts))
         appended = [draft.event for draft in drafts]
         try:
-            await self.journal.append(
-                before.id,
-                before.seq,
-                drafts,
-                HeadState.of(after, now),
-                claim=claim,
-                release=release or (owed is not None and owed.release),
-                marks=_marks(before, appended),
-                urgency=urgency_of(before, appended, by),
-            )
+            with self.appends.ours(before.id, after.seq):
+                await self.journal.append(
+                    before.id,
+                    before.seq,
+                    drafts,
+                    HeadState.of(after, now),
+                    claim=claim,
+                    release=release or (owed is not None and owed.release),
+                    marks=_marks(before, appended),
+                    urgency=urgency_of(before, appended, by),
+                    fence=self.ownership.fence if fenced or (owed and owed.release) else None,
+                )
         except SequenceConflict:
             self._known.pop(before.id, None)
             raise
+        except NotOwner as refusal:
+            self._known.pop(before.id, None)
+            self.ownership.lost(before.id, refusal.owner)
+            if fenced:
+                raise
+            await self._forgo_outcome(before.id, refusal)
+            raise SequenceConflict from refusal
         self._remember(after)
         self._notify(before, after, appended)
         if ring:
             self.bell(before.id).set()
         await self._paid(before.id)
         return after
+
+    def _is_ours(self, refusal: NotOwner) -> bool:
+        """Whether it was refused for our lease alone, which may be renewed yet."""
+        fence = self.ownership.fence
+        return fence is not None and refusal.owner == fence.replica
+
+    async def _forgo_outcome(self, incident: str, refusal: NotOwner) -> None:
+        """Owe no longer how a step ended that another replica looks after. Raises Temporary while
+        the incident may yet be ours."""
+        if self._is_ours(refusal):
+            raise Temporary(f"{refusal}; it is tried again when the lease is renewed")
+        owed = self._owed[incident]
+        left = tuple(x for x in owed.drafts if not isinstance(x.event, StepFinished))
+        self._owed[incident] = Owed(incident=incident, drafts=left)
+        await self._keep_debts()
 
     def _lock(self, incident: str) -> asyncio.Lock:
         return self._locks.setdefault(incident, asyncio.Lock())
@@ -313,6 +375,17 @@ class IncidentRepository:
         for onlooker in self.onlookers:
             onlooker()
 
+    def reach(self, position: int) -> None:
+        """The store has come so far, and what others did until then was heard."""
+        if position != self.position:
+            self.position = position
+            for listener in self.position_listeners:
+                listener()
+
+    def read_anew(self, incident: str) -> None:
+        """Believe the journal about this incident next time, for others have written there."""
+        self._known.pop(incident, None)
+
     def forget(self, incident: str) -> None:
         """Drop what is kept for an incident that is over."""
         self._known.pop(incident, None)
@@ -320,8 +393,43 @@ class IncidentRepository:
         self._locks.pop(incident, None)
 
     def _notify(self, before: Incident | None, after: Incident, events: Sequence[Event]) -> None:
-        for listener in self.listeners:
+        for listener in (*self.own_listeners, *self.listeners):
             listener(before, after, events)
+
+    async def hear(self, incident: str, ends: Sequence[int]) -> None:
+        """Appends have ended at these entries, perhaps not ours: what others have appended is taken
+        up, the bell rings and the listeners hear of it. Raises Temporary, Permanent."""
+        async with self._lock(incident):
+            before = self._known.get(incident)
+            if self.appends.only_ours(incident, ends):
+                if before is None:
+                    self.appends.over(incident)
+                return
+            # What is owed is counted in anew.
+            base = None if incident in self._owed else before
+            entries = await self.journal.read(incident, base.seq if base else 0)
+            if base is None and not entries:
+                return  # it has moved to the archive
+            after = fold_onto(base, entries)
+            known = before.seq if before is not None else None
+            ranges = self.appends.foreign(incident, ends, known, is_open=after.closed is None)
+            if after.closed is not None:
+                self.appends.over(incident)
+            if not ranges:
+                return
+            if after is not before:
+                self._known.pop(incident, None)
+                after = self._remember(self._with_owed(after))
+            first = ranges[0].after
+            if not entries or entries[0].seq > first + 1:
+                entries = await self.journal.read(incident, first)
+        told = [x.event for x in entries if any(r.after < x.seq <= r.upto for r in ranges)]
+        for listener in self.listeners:
+            listener(before or (after if first else None), after, told)
+        if incident in self._bells:
+            self._bells[incident].set()
+        elif after.closed is not None:
+            self.forget(incident)
 
     def _remember(self, incident: Incident) -> Incident:
         if incident.closed is None:

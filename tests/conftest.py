@@ -9,6 +9,9 @@ import structlog
 from hypothesis import HealthCheck, settings
 
 from tests.decisions.matrix import DECISION, matrix
+from tests.postgresql import place, postgresql, postgresql_place
+
+__all__ = ["place", "postgresql", "postgresql_place"]
 
 # The same examples in every run: a test that fails here fails everywhere.
 settings.register_profile(

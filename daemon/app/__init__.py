@@ -30,7 +30,7 @@ from daemon.app.builders import (
     query_parser_for,
     read_calendars,
     ruleset_for,
-    store_path,
+    store_at,
     unrestricted,
     workshop_for,
 )
@@ -57,7 +57,7 @@ __all__ = [
     "read_calendars",
     "ruleset_for",
     "serve",
-    "store_path",
+    "store_at",
     "unrestricted",
     "workshop_for",
 ]
@@ -93,11 +93,12 @@ async def _serve(
     loop.add_signal_handler(signal.SIGHUP, reload.set)
     async with (
         open_store(
-            store_path(settings),
+            store_at(settings, environ),
             new=new_store,
             max_pending=settings.inbox.max_pending,
             remember=settings.inbox.remember,
             keyring=keyring_for(settings, environ),
+            beside=settings.beside_store,
         ) as store,
         aiohttp.ClientSession() as session,
         tracer_for(settings, version("stopgap")) as tracer,

@@ -20,7 +20,7 @@ from daemon.adapters.http_access import HttpAccess
 from daemon.adapters.prometheus import Prometheus
 from daemon.adapters.prometheus_session import QuerySession
 from daemon.adapters.query_parser import QueryParser
-from daemon.adapters.store import Store, open_store
+from daemon.adapters.store import Store, StorePlace, open_store, store_is_there, store_place
 from daemon.app.access import access_for, open_prometheus
 from daemon.config.access import AccessSettings
 from daemon.config.active import ActiveConfig, Live
@@ -272,9 +272,9 @@ def sources_for(
     )
 
 
-def store_path(settings: Settings) -> Path:
-    """Where the store is."""
-    return settings.base / settings.store
+def store_at(settings: Settings, environ: Mapping[str, str]) -> StorePlace:
+    """Where the store is. Raises Permanent."""
+    return store_place(settings.store, settings.base, secret_reader(settings, environ))
 
 
 def calendars_for(
@@ -283,15 +283,17 @@ def calendars_for(
     session: aiohttp.ClientSession,
     alarm: Callable[[bytes], Awaitable[None]],
     folder: Path | None = None,
+    tells: Callable[[], bool] = lambda: True,
 ) -> Calendars:
     """The on-call calendars that the roster names, their files in `folder` or that of the rules;
-    copies of feeds are kept beside the store."""
+    copies of feeds are kept beside the store. `tells`: whether this replica raises alarms."""
     return Calendars(
         feeds=Feeds(session, settings.base / settings.calendars, DEADLINE_SECONDS, now),
         folder=folder or settings.rules_dir,
         secret=secret_reader(settings, environ),
         clock=now,
         alarm=alarm,
+        tells=tells,
     )
 
 
@@ -307,7 +309,7 @@ async def build_oncall(
     async with aiohttp.ClientSession() as session:
         calendars = calendars_for(settings, environ, session, _nobody_to_tell)
         await calendars.renew(roster, at)
-    overrides, swaps = await _stored_changes(settings, at)
+    overrides, swaps = await _stored_changes(settings, environ, at)
     known = roster.knowing(calendars.shifts, overrides)
     reports = calendars.reports(roster, at)
     return oncall_view(known, at, swaps, reports), calendars.troubles
@@ -329,15 +331,15 @@ async def _nobody_to_tell(_: bytes) -> None:
 
 
 async def _stored_changes(
-    settings: Settings, at: datetime
+    settings: Settings, environ: Mapping[str, str], at: datetime
 ) -> tuple[Sequence[OncallOverride], Sequence[ShiftSwap]]:
     """The overrides that the daemon of these settings has set, and the swaps that wait for an
     answer; none where it never ran."""
-    path = store_path(settings)
-    if not path.is_file():
-        return (), ()
     try:
-        async with open_store(path, readonly=True) as store:
+        place = store_at(settings, environ)
+        if not store_is_there(place):
+            return (), ()
+        async with open_store(place, readonly=True) as store:
             waiting = [swap for swap in await store.oncall.swaps() if swap.lapses_at > now()]
             return await store.oncall.overrides(at), waiting
     except (Temporary, Permanent) as error:

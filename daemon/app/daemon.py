@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from datetime import date
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -42,6 +43,7 @@ from daemon.app.notifiers import NotifierBuilder
 from daemon.app.reload import Reloader
 from daemon.app.rooms import marks_of, places_for
 from daemon.app.server import certificate_for, serving
+from daemon.app.sharing import duties_for, news_for, replica_name, topics_of
 from daemon.app.status_page import status_page_for
 from daemon.conduct.conductor import Conductor
 from daemon.conduct.executor import ConductDependencies, Stage
@@ -98,11 +100,18 @@ class Daemon:
         self._tracer = tracer
         self._version = version("stopgap")
         self._started_at = now()
+        self._replica = replica_name()
         self._ready = False
         self._certificate = certificate_for(settings)
         self._workshop = workshop_for(settings, environ, umask)
         self._actions = catalogue(self._workshop)
-        self._calendars = calendars_for(settings, environ, session, self._receive_own_alert)
+        self._calendars = calendars_for(
+            settings,
+            environ,
+            session,
+            self._receive_own_alert,
+            tells=lambda: self._duties.mine("calendars"),
+        )
         notifiers = NotifierBuilder(settings, session, self._secret)
         overrides: list[OncallOverride] = []
         self._configuration = Configuration(
@@ -121,6 +130,7 @@ class Daemon:
         self._telemetry = Telemetry(self._repository, lambda: self._active.now.roster)
         self._observer = self._telemetry.flow
         store.listeners.append(self._observer.transaction)
+        self._duties = duties_for(store, self._replica, self._observer)
         self._reviews = Reviews(settings.base / settings.reviews)
         self._build_surroundings()
         self._build_stages()
@@ -165,7 +175,12 @@ class Daemon:
         self._autonomy = AutonomyKeeper(self._repository, store.notes, self._active)
         self._storms = StormKeeper(self._repository, limits_for(settings))
         self._maintenance = MaintenanceKeeper(
-            self._repository, store.maintenance, store.notes, self._active, self._observer
+            self._repository,
+            store.maintenance,
+            store.notes,
+            self._active,
+            self._observer,
+            tells=lambda: self._duties.mine("maintenance"),
         )
         self._reloader = Reloader(
             self._configuration.read,
@@ -235,7 +250,19 @@ class Daemon:
             drills.config_of,
             self._storms.storm_of,
         )
-        self._emergency = emergency_for(settings, self._active, self._observer)
+        self._emergency = emergency_for(
+            settings, self._active, self._observer, lambda: self._duties.held_last("emergency")
+        )
+        topics = topics_of(
+            store,
+            self._repository,
+            self._maintenance,
+            self._oncall,
+            self._autonomy,
+            self._values,
+            drills,
+        )
+        self._news = news_for(store, self._repository, topics, self._observer)
         self._telemetry.watch_learning(
             RecentFigures(self._repository),
             lambda: read_follow_ups(self._repository, self._today()),
@@ -265,6 +292,8 @@ class Daemon:
         signing = self._store.keys.current.signing
         _log.info("links are signed", key=signing.id, made=signing.made_at, by=signing.made_by)
         self._calendars.recall(self._active.now.roster)
+        if self._news is not None:
+            await self._news.begin()
         await self._oncall.begin()
         for orphan in self._oncall.orphans():
             _log.warning("an override is laid over nothing", what=orphan)
@@ -272,7 +301,8 @@ class Daemon:
         await self._autonomy.begin()
         await self._storms.begin()
         await self._maintenance.begin()
-        await self._drilling.drills.begin()
+        if not self._duties.shared:
+            await self._drilling.drills.begin()
         async with asyncio.TaskGroup() as group:
             async with self._server():
                 # Nothing is done to the world before the address is ours.
@@ -293,12 +323,12 @@ class Daemon:
         parts = {
             "conductor": self._conductor.run(),
             "intake": self._intake.run(),
-            "watcher": self._watcher.run(),
+            "watcher": self._duties.hold("changes", self._watcher.run),
             "label values": self._values.run(),
             "autonomy": self._autonomy.run(),
             "maintenance": self._maintenance.run(),
-            "follow-ups": self._follow_ups.run(),
-            "last word": self._last_word.run(),
+            "follow-ups": self._duties.hold("follow-ups", self._follow_ups.run),
+            "last word": self._duties.hold("last word", self._last_word.run),
             "watchdog": self._watchdog.run(),
             "store": self._health.run(),
             "emergency": self._emergency.run(self._health.trouble),
@@ -307,15 +337,18 @@ class Daemon:
             ),
             "reloads": self._reloader.run(reload),
         }
-        parts |= self._drilling.parts()
+        if self._news is not None:
+            parts |= {"duties": self._duties.run(), "news": self._news.run()}
+        parts |= self._drilling.parts(self._duties)
         retention = self._settings.retention
         if retention.keep is not None:
             archive = FileArchive(self._store.journal, self._settings.base / retention.archive)
-            parts["retention"] = retain(archive, retention.keep, now, self._observer)
+            work = partial(retain, archive, retention.keep, now, self._observer)
+            parts["retention"] = self._duties.hold("retention", work)
         if self._status_page is not None:
             parts["status page"] = self._status_page.run()
         if self._reconciler is not None:
-            parts["reconciler"] = self._reconciler.run()
+            parts["reconciler"] = self._duties.hold("reconciler", self._reconciler.run)
         chosen = self._settings.heartbeat
         if chosen.url is not None:
             parts["heartbeat"] = beat(
@@ -420,7 +453,7 @@ class Daemon:
             loading=lambda: self._reloader.last,
             version=self._version,
             started_at=self._started_at,
-            store=StoreReport(kind="sqlite", name=self._settings.store.name, schema_version=SCHEMA),
+            store=StoreReport(kind=self._store.kind, name=self._store.name, schema_version=SCHEMA),
             actions=len(self._actions),
             autonomy=self._autonomy.record,
             peers={

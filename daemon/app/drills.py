@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -16,6 +17,7 @@ from daemon.drilling.runner import Drills
 from daemon.drilling.script import ReceivesDrill
 from daemon.drilling.self_drill import SelfDrill
 from daemon.repository import IncidentRepository
+from daemon.watching.duties import DutyKeeper
 
 
 class Drilling:
@@ -38,8 +40,20 @@ class Drilling:
         self._promoter = Promoter(repository, chosen.promotion)
         self._self_drill = SelfDrill(self.drills, notes, alert)
 
-    def parts(self) -> dict[str, Coroutine[Any, Any, None]]:
+    def parts(self, duties: DutyKeeper) -> dict[str, Coroutine[Any, Any, None]]:
         """What runs side by side as long as the daemon does."""
+        return {
+            "drills": duties.hold("drills", self._play),
+            "promotions": self._promoter.run(),
+        }
+
+    async def _play(self) -> None:
+        await self.drills.begin()  # what another replica has left
+        async with asyncio.TaskGroup() as group:
+            for name, part in self._played().items():
+                group.create_task(part, name=name)
+
+    def _played(self) -> dict[str, Coroutine[Any, Any, None]]:
         chosen = self._settings
         parts = {
             "drills": self.drills.run(),
@@ -47,7 +61,6 @@ class Drilling:
             "announcements of drills": announce_by_calendar(
                 self.drills, chosen.schedule, chosen.announce.channels, chosen.announce.before
             ),
-            "promotions": self._promoter.run(),
         }
         if chosen.self_drill.enabled:
             parts["self-drill"] = self._keep_self_drilling()

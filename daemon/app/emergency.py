@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import aiohttp
 import structlog
@@ -15,7 +15,6 @@ from daemon.app.builders import (
     now,
     ruleset_for,
     secret_reader,
-    store_path,
 )
 from daemon.app.notifiers import NotifierBuilder
 from daemon.config.active import ActiveConfig, Live
@@ -30,16 +29,21 @@ _log = structlog.get_logger()
 
 
 def emergency_for(
-    settings: Settings, active: Live[ActiveConfig], observer: Observer = QUIET
+    settings: Settings,
+    active: Live[ActiveConfig],
+    observer: Observer = QUIET,
+    first: Callable[[], bool] = lambda: True,
 ) -> EmergencyCalls:
-    """The emergency calls about the store of these settings."""
-    path = store_path(settings)
+    """The emergency calls about the store of these settings; `first`: whether this replica calls
+    at once."""
+    path = settings.beside_store
     return EmergencyCalls(
         active,
         EmergencyFile(path.with_name(f"{path.name}.emergency")),
         now,
         settings.external_url.rstrip("/"),
         observer,
+        first,
     )
 
 

@@ -21,7 +21,7 @@ import structlog
 from click.core import ParameterSource
 
 from daemon import app
-from daemon.adapters.store import InUse, Store, open_store
+from daemon.adapters.store import InUse, PostgresAddress, Store, StorePlace, open_store
 from daemon.cli.client import (
     CommandFailure,
     call,
@@ -145,25 +145,41 @@ def _found(
     """The keys after it, and whose they are. Raises Failure."""
     if context.get_parameter_source("url") is ParameterSource.DEFAULT:
         settings = settings_from(config)
-        path = app.store_path(settings)
-        if os.access(path, os.R_OK | os.W_OK):
+        place = _place(settings)
+        if _is_ours(place, readonly=readonly):
             try:
-                after = asyncio.run(_worked(settings, work, readonly=readonly))
+                after = asyncio.run(_worked(settings, place, work, readonly=readonly))
             except InUse:
                 url = own_url(settings) if settings.port else url  # 0: it took a free one
             except (Permanent, Temporary) as error:
                 raise CommandFailure(str(error)) from None
             else:
                 view = key_list(after, app.now(), settings.auth.longest)
-                return view.model_dump(mode="json")["keys"], f"the store {path}"
+                return view.model_dump(mode="json")["keys"], f"the store {place}"
     return part_of(ask(url), "keys", url), f"the daemon at {url}"
 
 
-async def _worked(settings: Settings, work: _Work, *, readonly: bool) -> SigningKeys:
+def _place(settings: Settings) -> StorePlace:
+    try:
+        return app.store_at(settings, environment())
+    except Permanent as error:
+        raise CommandFailure(str(error)) from None
+
+
+def _is_ours(place: StorePlace, *, readonly: bool) -> bool:
+    """Whether it is for this process to work on the store, if no daemon does. A daemon on
+    PostgreSQL locks nobody out, and would not hear of a new key that it did not make."""
+    if isinstance(place, PostgresAddress):
+        return readonly
+    return os.access(place, os.R_OK | os.W_OK)
+
+
+async def _worked(
+    settings: Settings, place: StorePlace, work: _Work, *, readonly: bool
+) -> SigningKeys:
     # Standard output is for the answer, which may be JSON.
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    path = app.store_path(settings)
-    async with open_store(path, readonly=readonly, keyring=_keyring(settings)) as store:
+    async with open_store(place, readonly=readonly, keyring=_keyring(settings)) as store:
         return await work(store)
 
 

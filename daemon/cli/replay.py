@@ -25,7 +25,7 @@ from daemon.cli.client import (
 from daemon.cli.datetime_param import DatetimeParam
 from daemon.cli.houses import house_of
 from daemon.cli.replay_report import episode_json, replay_json, show_backtest, show_replay
-from daemon.cli.stored import read_archive, reading
+from daemon.cli.stored import has_store, read_archive, reading
 from daemon.config.rules_folder import CASES
 from daemon.config.sections import prometheus_setting
 from daemon.config.settings import Settings, environment
@@ -187,7 +187,7 @@ def _known_changes(
 ) -> list[Sequence[Change]]:
     """Of each episode the changes that the daemon saw since then on what the plan acts on there,
     and those that were reported; none without a store."""
-    if not app.store_path(settings).is_file():
+    if not has_store(settings):
         return [()] * len(episodes)
     targets = [targets_of(rule, rule.group(one.labels), house.actions) for one in episodes]
 

@@ -19,7 +19,7 @@ from daemon.cli.client import (
     settings_from,
 )
 from daemon.config.audit_keys import keyring_for
-from daemon.config.settings import environment
+from daemon.config.settings import environment, secret
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.seal import Keyring
 
@@ -29,7 +29,7 @@ FILE = click.Path(path_type=Path)
 
 @click.group("store")
 def store_command() -> None:
-    """Look after the file in which everything is kept.
+    """Look after the store, in which everything is kept.
 
     Example: stopgap store backup /backups/
     """
@@ -42,14 +42,14 @@ def store_command() -> None:
 def store_check_command(file: Path | None, config: Path | None, as_json: bool) -> None:
     """Read all of the store, or of a backup FILE; 1 if anything is damaged or was edited.
 
-    Every page, row and index is looked at, and the hash chain of every incident. It works beside
-    a running daemon.
+    Every page, row and index is looked at (of a PostgreSQL database every row), and the hash chain
+    of every incident. It works beside a running daemon.
 
     \b
     Example: stopgap store check
     Example: stopgap store check /backups/stopgap-20261129T031500Z.db
     """
-    path = file or _path(config)
+    path = file or _place(config)
     found = _done(store.check_store(path, _keyring(config)))
     print_answer(as_json, {"file": str(path), "whole": not found, "findings": found}, *found)
     if found:
@@ -67,13 +67,14 @@ def store_check_command(file: Path | None, config: Path | None, as_json: bool) -
 def store_backup_command(target: Path, config: Path | None, as_json: bool) -> None:
     """Copy the store to TARGET, a new file or a folder, and check the copy.
 
-    It works beside a running daemon, which goes on meanwhile. Put it into cron.
+    It works beside a running daemon, which goes on meanwhile. Put it into cron. A store on
+    PostgreSQL is backed up by pg_dump.
 
     Example: stopgap store backup /backups/
     """
     if target.is_dir():
         target /= f"stopgap-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.db"
-    _done(store.backup_store(_path(config), target, _keyring(config)))
+    _done(store.backup_store(_file(config), target, _keyring(config)))
     print_answer(as_json, {"backup": str(target)}, f"{target} is written, and whole")
 
 
@@ -89,7 +90,7 @@ def store_restore_command(file: Path, config: Path | None, as_json: bool) -> Non
 
     Example: stopgap store restore /backups/stopgap-20261129T031500Z.db
     """
-    path = _path(config)
+    path = _file(config)
     aside = _done(store.restore_store(path, file, _keyring(config)))
     lines = [f"{path} is restored from {file}"]
     if aside is not None:
@@ -99,10 +100,28 @@ def store_restore_command(file: Path, config: Path | None, as_json: bool) -> Non
     print_answer(as_json, answer, *lines)
 
 
-def _path(config: Path | None) -> Path:
+def _place(config: Path | None) -> store.StorePlace:
     # Not from daemon.app, which takes seconds to load: who restores is in a hurry.
-    settings = settings_from(config)
-    return settings.base / settings.store
+    settings, environ = settings_from(config), environment()
+    try:
+        return store.store_place(
+            settings.store,
+            settings.base,
+            lambda reference: secret(reference, environ, settings.base),
+        )
+    except Permanent as error:
+        raise CommandFailure(str(error)) from None
+
+
+def _file(config: Path | None) -> Path:
+    place = _place(config)
+    if isinstance(place, store.PostgresAddress):
+        raise CommandFailure(
+            f"the store is {place}, which PostgreSQL's own tools back up and restore: "
+            "`pg_dump --format=custom` and `pg_restore --clean`, or what your server has for it; "
+            "`stopgap store check` tells afterwards whether it is whole"
+        )
+    return place
 
 
 def _keyring(config: Path | None) -> Keyring:

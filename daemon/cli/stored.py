@@ -7,7 +7,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from daemon import app
-from daemon.adapters.store import Store, archived, check_archive, open_store, read_archived
+from daemon.adapters.store import (
+    Store,
+    archived,
+    check_archive,
+    open_store,
+    read_archived,
+    store_is_there,
+)
 from daemon.cli.client import CommandFailure
 from daemon.config.audit_keys import keyring_for
 from daemon.config.settings import Settings, environment
@@ -17,12 +24,22 @@ from daemon.core.values.outcome import Permanent, Temporary
 _T = TypeVar("_T")
 
 
+def has_store(settings: Settings) -> bool:
+    """Whether there is anything to read: a daemon has run with these settings. Raises
+    CommandFailure."""
+    try:
+        return store_is_there(app.store_at(settings, environment()))
+    except Permanent as error:
+        raise CommandFailure(str(error)) from None
+
+
 def reading(settings: Settings, ask: Callable[[Store], Awaitable[_T]]) -> _T:
     """What the store answers, beside a running daemon. Raises Failure."""
 
     async def work() -> _T:
         keyring = keyring_for(settings, environment())
-        async with open_store(app.store_path(settings), readonly=True, keyring=keyring) as store:
+        place = app.store_at(settings, environment())
+        async with open_store(place, readonly=True, keyring=keyring) as store:
             return await ask(store)
 
     try:

@@ -2,7 +2,8 @@
 
 Incidents are conducted side by side, and so are the effects of one: a ten-minute rollback delays
 no page. Whatever is under way is not started again; whatever a crash interrupted is decided
-anew from the journal.
+anew from the journal. Of several replicas each conducts what is its own, and gives up what it has
+lost as if it had crashed there (`daemon.conduct.leases`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 from structlog.contextvars import bind_contextvars
@@ -33,6 +35,7 @@ from daemon.core.incident import events as e
 from daemon.core.incident.drill_mark import DrillMark
 from daemon.core.incident.state import Incident, Phase
 from daemon.core.ports.journal import ClaimRefused
+from daemon.core.ports.replicas import NotOurs, NotOwner, must_act
 from daemon.core.recovery.plan import Outlook
 from daemon.core.recovery.situation import Surroundings
 from daemon.core.rules.rule import Rule
@@ -97,7 +100,8 @@ class Conductor:
         self._dependencies = dependencies
         self._drills = drills
         self._closing = False
-        self._conducted: set[str] = set()
+        self._conducted: dict[str, asyncio.Task[None]] = {}
+        self._given_up: set[str] = set()
         self._outward: set[asyncio.Task[None]] = set()
         self._flights: list[_Flight] = []
         self._executor = Executor(repository, Stage(active, dependencies))
@@ -120,28 +124,50 @@ class Conductor:
         async with asyncio.TaskGroup() as group:
             left = [head.incident for head in await self._repository.journal.open_heads()]
             unfinished = await reviews.unfinished(self._repository)
-            for incident in [*left, *unfinished, *self._repository.owing]:
+            ours = filter(self._repository.ownership.owns, [*left, *unfinished])
+            for incident in [*ours, *self._repository.owing]:
                 self._begin(incident, group)
             while True:
                 self._begin(await self._repository.opened.get(), group)
 
+    def take(self, incidents: Collection[str]) -> None:
+        """Conduct these, which are ours now."""
+        for incident in incidents:
+            self._repository.read_anew(incident)
+            self._repository.opened.put_nowait(incident)
+
+    def give_up(self, incidents: Collection[str]) -> None:
+        """Conduct these no more, which are not ours now: whatever is under way is cancelled, and
+        leaves what the next owner understands as it would understand a crash."""
+        for incident in incidents:
+            task = self._conducted.get(incident)
+            if task is not None:
+                self._given_up.add(incident)
+                task.cancel()
+
     def _begin(self, incident: str, group: asyncio.TaskGroup) -> None:
         # An incident that opens during the start is among the open heads and in the queue.
         if incident not in self._conducted:
-            self._conducted.add(incident)
-            group.create_task(self._conduct(incident), name=f"conduct-{incident}")
+            task = group.create_task(self._conduct(incident), name=f"conduct-{incident}")
+            self._conducted[incident] = task
+        elif incident in self._given_up:  # it was lost and won back: once its effects have ended
+            again = partial(self._repository.opened.put_nowait, incident)
+            self._conducted[incident].add_done_callback(lambda _: again())
 
     async def _conduct(self, incident: str) -> None:
         bind_contextvars(incident=incident)
         flight = _Flight()
         self._flights.append(flight)
-        async with asyncio.TaskGroup() as effects:
-            while not await self._turn(incident, flight, effects):
-                pass
-        self._flights.remove(flight)
-        self._conducted.discard(incident)
-        self._drilling.pop(incident, None)
-        self._repository.forget(incident)
+        try:
+            async with asyncio.TaskGroup() as effects:
+                while not await self._turn(incident, flight, effects):
+                    pass
+        finally:
+            self._flights.remove(flight)
+            self._conducted.pop(incident, None)
+            self._given_up.discard(incident)
+            self._drilling.pop(incident, None)
+            self._repository.forget(incident)
 
     def _executor_of(self, incident: Incident) -> Executor:
         """Who carries out its effects: the real one, or in a drill one that touches nothing real.
@@ -164,6 +190,8 @@ class Conductor:
         bell.clear()
         try:
             await self._repository.pay(incident)
+            if not self._repository.ownership.owns(incident):
+                return True
             before = await self._repository.load(incident)
             executor = self._executor_of(before)
             views = await self._outlook(before, executor)
@@ -181,6 +209,10 @@ class Conductor:
                 await self._repository.note_wake(current, wake_at)
         except Stale:
             return False
+        except NotOwner as refusal:
+            _log.warning("this incident is conducted elsewhere", why=str(refusal))
+            self.give_up([incident])
+            return True
         except UnknownIncident:
             _log.error("an incident that something was owed to is not in the store")
             return True
@@ -228,14 +260,16 @@ class Conductor:
         self, incident: Incident, turn: _Turn, flight: _Flight, effects: asyncio.TaskGroup
     ) -> Incident:
         """Write down what was decided, and start the effects that are not under way: at once, or
-        after the append if they read what it wrote.
+        after the append if they read what it wrote. None while this replica may not act.
 
         What may not be done twice is claimed in the same append: if the incident has moved on
-        since it was read, nothing is written and nothing of that begins. Raises Stale, Temporary.
+        since it was read, nothing is written and nothing of that begins. Raises Stale, NotOwner,
+        Temporary.
         """
         claims: dict[Effect, steps.StepStart | e.EffectClaimed] = {}
         after: list[Effect] = []
-        for effect in [] if self._closing else self._due(incident.id, turn.decision, flight):
+        idle = self._closing or not self._repository.ownership.may_act()
+        for effect in [] if idle else self._due(incident.id, turn.decision, flight):
             if not needs_claim(effect):
                 if turn.facts and reads_journal(effect):
                     after.append(effect)
@@ -330,11 +364,15 @@ class Conductor:
         attributes: SpanAttributes = {f"stopgap.{key}": value for key, value in details.items()}
         try:
             before = await self._repository.load(incident)
+            must_act(self._repository.ownership, incident)
             with self._dependencies.tracer.span(name, attributes, incident=incident):
                 await self._executor_of(before).execute(incident, effect)
             if (await self._repository.load(incident)).seq == before.seq:
                 # It changed nothing, so it would be decided again at once, and again.
                 flight.resting[key] = self._repository.clock() + _RETRY
+        except (NotOwner, NotOurs) as refusal:
+            _log.warning("effect left to whoever conducts the incident", why=str(refusal))
+            flight.resting[key] = self._repository.clock() + _RETRY
         except (Temporary, Permanent) as error:
             _log.warning("effect failed; it rests before it is tried again", error=str(error))
             flight.resting[key] = self._repository.clock() + _RETRY

@@ -58,7 +58,7 @@ class Settings(Frozen):
     external_url: str = Field(default="http://127.0.0.1:9393", pattern="^https?://")
     prometheus: PrometheusSettings = PrometheusSettings()
     alertmanager: AlertmanagerSettings = AlertmanagerSettings()
-    store: Path = Path("stopgap.db")
+    store: str = Field(default="stopgap.db", min_length=1)
     rules: Path = Path("rules")
     reviews: Path = Path("reviews")
     calendars: Path = Path("calendars")
@@ -94,6 +94,11 @@ class Settings(Frozen):
     shutdown: Duration = parse_duration("20s")
     base: Path = Field(default=Path(), exclude=True)
     origin: Path | None = Field(default=None, exclude=True)
+
+    @field_validator("store", mode="before")
+    @classmethod
+    def _as_text(cls, store: object) -> object:
+        return str(store) if isinstance(store, Path) else store
 
     @field_validator("listen")
     @classmethod
@@ -137,6 +142,13 @@ class Settings(Frozen):
     def names(self) -> KnownNames:
         """What rules can call by name."""
         return KnownNames(tuple(self.prometheus.servers), tuple(self.kubernetes.clusters))
+
+    @property
+    def beside_store(self) -> Path:
+        """What the names of the files begin with that a daemon keeps beside its store: the store's
+        own file, or `stopgap.replica` in the folder of the settings if it is on a server."""
+        on_server = "://" in self.store or self.store.startswith(("env:", "file:"))
+        return self.base / ("stopgap.replica" if on_server else self.store)
 
     @property
     def rules_dir(self) -> Path:

@@ -127,7 +127,7 @@ class Promoter:
         self._repository = repository
         self._policy = policy
         self._waiting: asyncio.Queue[str] = asyncio.Queue()
-        repository.listeners.append(self._on_append)
+        repository.own_listeners.append(self._on_append)  # each replica of its own
 
     def _on_append(self, before: Incident | None, after: Incident, _: Sequence[e.Event]) -> None:
         if before is not None and before.severity:

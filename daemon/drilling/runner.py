@@ -38,7 +38,7 @@ from daemon.intake.dispatch import PlayedDrill, random_letters
 
 _log = structlog.get_logger()
 
-_NOTE = "drills under way"
+DRILLS_NOTE = "drills under way"
 _PATIENCE = timedelta(minutes=1)
 """A run goes on after a restart that kept it from nothing of its script for longer."""
 _RETRY_SECONDS = 2.0
@@ -84,6 +84,8 @@ class Drills:
         self.stages = DrillStages(house)
         self._group: asyncio.TaskGroup | None = None
         self._starting = asyncio.Lock()
+        self._elsewhere: list[DrillMark] = []
+        """The runs that go on while another replica plays drills."""
         self._repository.listeners.append(self._on_append)
 
     # ── what the daemon's stages ask ─────────────────────────────────────────────────────────
@@ -114,7 +116,7 @@ class Drills:
     @property
     def under_way(self) -> list[DrillMark]:
         """The runs that go on, oldest first."""
-        return [playing.run.mark for playing in self._playing.values()]
+        return [playing.run.mark for playing in self._playing.values()] or list(self._elsewhere)
 
     async def start(self, scenario: DrillScenario, by: str) -> DrillMark:
         """Hold the drill now. Raises DrillRefused, Temporary."""
@@ -139,8 +141,7 @@ class Drills:
         now, roster = self._repository.clock(), self.house.active.now.roster
         if not blue:
             raise DrillRefused("nobody would respond: name people under `roles: blue:`")
-        if self._group is None:
-            raise DrillRefused("the daemon is not running yet; try again in a moment")
+        self._refuse_elsewhere()
         self._refuse_target(scenario)
         busy = await self._busy(blue)
         if busy:
@@ -166,6 +167,13 @@ class Drills:
         self._begin(playing)
         _log.warning("a drill begins", drill=scenario.drill, run=mark.run, by=by, blue=blue)
         return mark
+
+    def _refuse_elsewhere(self) -> None:
+        if self._group is None:
+            raise DrillRefused(
+                "drills are not played here yet: the daemon is starting, or another replica plays "
+                "them (`stopgap replicas` shows who has the duty); ask that one, or try again"
+            )
 
     def _refuse_target(self, scenario: DrillScenario) -> None:
         if scenario.target and scenario.target not in self.house.targets:
@@ -219,6 +227,8 @@ class Drills:
     async def abort(self, run: str, text: str) -> None:
         """Stop the run at once. Raises DrillRefused if it does not go on, Temporary."""
         playing = self._playing.get(run)
+        if any(mark.run == run for mark in self._elsewhere):
+            self._refuse_elsewhere()
         if playing is None:
             raise DrillRefused(f"no drill {run} goes on; `stopgap drill list` has those that do")
         await self._end(playing, "aborted", text)
@@ -228,24 +238,39 @@ class Drills:
     async def begin(self) -> None:
         """Put the runs together again that an earlier process left, before their incidents are
         conducted. Raises Temporary."""
-        for word in await self._notes.read(_NOTE):
-            try:
-                state = _State.model_validate_json(word)
-            except ValidationError:
-                _log.error("a drill under way is of another version; its incidents are closed")
-                continue
+        for state in await self._noted():
             run = self.stages.of(state.mark)
             run.recall(await self._endings.incidents_of(state.mark.run))
             self._playing[state.mark.run] = _Playing(run, state.played)
 
+    async def _noted(self) -> list[_State]:
+        found = []
+        for word in await self._notes.read(DRILLS_NOTE):
+            try:
+                found.append(_State.model_validate_json(word))
+            except ValidationError:
+                _log.error("a drill under way is of another version; its incidents are closed")
+        return found
+
+    async def hear(self, _: str) -> None:
+        """The runs under way are others by now. Raises Temporary."""
+        if self._group is None:
+            self._elsewhere = [state.mark for state in await self._noted()]
+            self._repository.all_changed()
+
     async def run(self) -> None:
-        """Play what is under way and what is started, until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            self._group = group
-            for playing in list(self._playing.values()):
-                self._spawn(partial(self._resume, playing))
-            self._spawn(self._end_left_over)
-            await asyncio.Event().wait()
+        """Play what is under way and what is started, until cancelled; then another replica may
+        put it together."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group, self._elsewhere = group, []
+                for playing in list(self._playing.values()):
+                    self._spawn(partial(self._resume, playing))
+                self._spawn(self._end_left_over)
+                await asyncio.Event().wait()
+        finally:
+            self._group = None
+            self._playing.clear()
 
     async def _resume(self, playing: _Playing) -> None:
         """Go on with a run that an earlier process left, or end it if it cannot go on as it was, or
@@ -365,7 +390,7 @@ class Drills:
     async def _note(self) -> None:
         """Keep what is under way. Raises Temporary."""
         states = [_State(mark=p.run.mark, played=p.played) for p in self._playing.values()]
-        await self._notes.write(_NOTE, [state.model_dump_json() for state in states])
+        await self._notes.write(DRILLS_NOTE, [state.model_dump_json() for state in states])
 
     # ── what happens beside them ─────────────────────────────────────────────────────────────
 
@@ -374,7 +399,7 @@ class Drills:
         playing = self._playing.get(mark.run)
         if playing is not None:
             playing.news.set()
-        if opened and (playing is None or playing.over):
+        if self._group is not None and opened and (playing is None or playing.over):
             text = "it had just ended"
             self._spawn(partial(self._endings.end_incident, incident.id, "finished", text))
 

@@ -144,6 +144,10 @@ class Intake:
         _log.debug("delivery", delivery=identity[:ID_SHOWN], stored=new)
         return new
 
+    def look_again(self) -> None:
+        """Deliveries have come to be ours by another way."""
+        self._arrived.set()
+
     async def run(self) -> None:
         """Work off the inbox until cancelled; what a crash left behind comes first."""
         async with asyncio.TaskGroup() as completions:

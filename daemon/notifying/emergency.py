@@ -4,6 +4,10 @@ There is no incident, no escalation and no acknowledgement then, for all of thes
 store. So everybody of the default policy who is on call is called at once, by the first of their
 ways that works; again while it lasts, but not every few seconds nor after each restart; and told
 once when it is over.
+
+Of several replicas the one with this duty calls at once, and the others only if their store is in
+trouble for longer: they cannot ask it whether that one lives. So whoever has no pager that knows
+one alert from another may be called by each of them, which is better than by none.
 """
 
 from __future__ import annotations
@@ -31,6 +35,9 @@ EMERGENCY_RETRY = timedelta(minutes=1)
 """How soon after none of their ways has worked."""
 EMERGENCY_CALM = timedelta(minutes=1)
 """How long all must have been well to be called over: a nearly full disk comes and goes."""
+EMERGENCY_PATIENCE = timedelta(minutes=1)
+"""How long a replica that has not this duty waits for the one that has, or for a database that
+changes over."""
 _INCIDENT = "store"
 """What a page names in place of an incident; there is none."""
 
@@ -51,7 +58,8 @@ _OVER = "Alerts are taken again, and Alertmanager sends what was refused. Nothin
 
 
 class EmergencyCalls:
-    """The calls about one store. `link` is the address of the daemon's pages."""
+    """The calls about one store. `link` is the address of the daemon's pages. `first`: whether this
+    replica calls at once."""
 
     def __init__(
         self,
@@ -60,8 +68,11 @@ class EmergencyCalls:
         clock: Callable[[], datetime],
         link: str,
         observer: Observer = QUIET,
+        first: Callable[[], bool] = lambda: True,
     ) -> None:
         self._active = active
+        self._first = first
+        self._troubled_since: datetime | None = None
         self._memory = memory
         self._clock = clock
         self._link = link
@@ -96,8 +107,11 @@ class EmergencyCalls:
         now = self._clock()
         if trouble is not None:
             self._well_since = None
-            await self._call(trouble, now)
+            self._troubled_since = self._troubled_since or now
+            if self._first() or now - self._troubled_since >= EMERGENCY_PATIENCE:
+                await self._call(trouble, now)
             return
+        self._troubled_since = None
         self._well_since = self._well_since or now
         if self._notices and now - self._well_since >= EMERGENCY_CALM:
             await self._call_off(now)

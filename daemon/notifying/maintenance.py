@@ -8,7 +8,7 @@ never not at all.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 import structlog
@@ -44,7 +44,8 @@ class Misplaced(ValueError):
 
 
 class MaintenanceKeeper:
-    """The windows. `begin` comes before anything is decided."""
+    """The windows. `begin` comes before anything is decided. `tells`: whether this replica tells
+    the audiences now; the incidents wake on each."""
 
     def __init__(
         self,
@@ -53,6 +54,7 @@ class MaintenanceKeeper:
         notes: Notes,
         active: Live[ActiveConfig],
         observer: Observer = QUIET,
+        tells: Callable[[], bool] = lambda: True,
     ) -> None:
         self._repository = repository
         self._store = store
@@ -60,7 +62,9 @@ class MaintenanceKeeper:
         self._active = active
         self._observer = observer
         self._windows: tuple[MaintenanceWindow, ...] = ()
-        self._told: set[str] = set()
+        self._tells = tells
+        self._told: set[str] | None = None
+        """What was told, as the notes have it; None where another replica does the telling."""
         self._changed = asyncio.Event()
 
     @property
@@ -71,7 +75,10 @@ class MaintenanceKeeper:
     async def begin(self) -> None:
         """Read what was announced. Raises Temporary, Permanent."""
         await self._recall()
-        self._told = set(await self._notes.read(_NOTE))
+
+    async def hear(self, _: str) -> None:
+        """Another replica has announced or ended a window. Raises Temporary, Permanent."""
+        await self._look_again()
 
     async def announce(
         self,
@@ -125,13 +132,18 @@ class MaintenanceKeeper:
 
     async def look(self) -> None:
         """Tell what is to be told now, and forget what is long over. Raises Temporary."""
-        now = self._repository.clock()
+        if not self._tells():
+            self._told = None
+            return
+        if self._told is None:
+            self._told = set(await self._notes.read(_NOTE))
+        now, known = self._repository.clock(), self._told
         for window in self._windows:
             for stage in _stages(window, now):
-                await self._tell(window, stage)
+                await self._tell(window, stage, known)
         kept = {window.id for window in self._windows}
-        left = {told for told in self._told if told.partition("/")[0] in kept}
-        if left != self._told:
+        left = {told for told in known if told.partition("/")[0] in kept}
+        if left != known:
             self._told = left
             await self._notes.write(_NOTE, sorted(left))
 
@@ -164,21 +176,21 @@ class MaintenanceKeeper:
         except (Temporary, Permanent) as error:
             _log.warning("maintenance windows cannot be read now", error=str(error))
 
-    async def _tell(self, window: MaintenanceWindow, stage: WindowStage) -> None:
+    async def _tell(self, window: MaintenanceWindow, stage: WindowStage, known: set[str]) -> None:
         config, now = self._active.now, self._repository.clock()
         for name, audience in config.roster.audiences.items():
             public = audience.wording == "public"
             text = (public_maintenance_text if public else maintenance_text)(window, stage)
             for channel in audience.channels if text else ():
                 told = f"{window.id}/{stage}/{name}/{channel}"
-                if told in self._told:
+                if told in known:
                     continue
                 title = text.partition("\n")[0]
                 update = f"{window.id}.{stage}"
                 message = Message("", update, 1, name, title, text, "", "early", "", now)
                 if await self._posted(channel, message):
-                    self._told.add(told)
-                    await self._notes.write(_NOTE, sorted(self._told))
+                    known.add(told)
+                    await self._notes.write(_NOTE, sorted(known))
 
     async def _posted(self, name: str, message: Message) -> bool:
         """Whether nothing is left to be done about it: the channel took it, or never will."""

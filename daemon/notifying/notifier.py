@@ -32,6 +32,7 @@ from daemon.core.ports.notification import (
     Reminds,
     Ways,
 )
+from daemon.core.ports.replicas import must_act
 from daemon.core.ports.rooms import RateLimited
 from daemon.core.reporting.page_text import page_text, short_text
 from daemon.core.response.amendments import AMEND_TRIES
@@ -98,6 +99,7 @@ async def deliver(
     for position, (method, pager) in enumerate(left):
         told = await repository.load(incident)
         call = _page(told, page, means, repository)
+        must_act(repository.ownership, incident)
         sent = await attempt(pager.page(call), incident, method)
         if isinstance(sent, str):
             taken = e.PageDelivered(

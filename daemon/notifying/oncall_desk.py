@@ -81,6 +81,11 @@ class OncallDesk:
         self.overrides[:] = await self._store.overrides(self._clock() - _KEPT)
         self._swaps = {swap.id: swap for swap in await self._store.swaps()}
 
+    async def hear(self, _: str) -> None:
+        """Another replica has changed who is on call. Raises Temporary, Permanent."""
+        await self.begin()
+        self._changed()
+
     def open_swaps(self) -> list[ShiftSwap]:
         """The swaps that wait for an answer and can still be agreed to."""
         now = self._clock()

@@ -1,7 +1,9 @@
 """Keeps track of which incidents open together, and of the storms that they are.
 
 What a storm is stands in the journals of its incidents; this only gathers it, in memory, and finds
-it again after a restart. An incident whose storm is not known here calls for itself.
+it again after a restart. An incident whose storm is not known here calls for itself. Of several
+replicas each gathers what all of them open; where two begin a storm in the same moment, both go on
+with the earlier one as soon as they hear of each other.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import structlog
 from daemon.core.incident import events as e
 from daemon.core.incident.responders import PERSON_PREFIX
 from daemon.core.incident.state import Incident
+from daemon.core.incident.storm_membership import StormMembership
 from daemon.core.people.roster import Roster
 from daemon.core.ports.journal import Head, IncidentSearch
 from daemon.core.recovery.guardrails import Limits
@@ -154,6 +157,42 @@ class StormKeeper:
         _log.warning("a storm: incidents are told as one page", storm=storm.name)
         return storm
 
+    def _adopt(self, incident: Incident) -> None:
+        """An incident is one of a storm, by another replica's word perhaps: so it is here."""
+        joined = incident.storm
+        gone = incident.closed is not None or incident.organization.held is not None
+        if joined is None or gone or self._storm_of.get(incident.id) == joined.storm:
+            return
+        storm = self._storms.get(joined.storm) or self._adopted(joined)
+        if storm is None:
+            return
+        self._drop(incident.id)
+        since = incident.organization.released_at or incident.opened_at
+        storm.newest = max(storm.newest, since)
+        self._add(storm, incident.id, since)
+
+    def _adopted(self, joined: StormMembership) -> _Gathered | None:
+        """The storm as it is gathered here from now on; None if the one that is gathered here
+        began earlier, for then the others adopt that."""
+        window = self._limits.storm_window
+        rival = next((s for s in self._storms.values() if s.newest >= joined.began - window), None)
+        if rival is None:
+            storm = _Gathered(joined.storm, joined.began, joined.began)
+        elif (rival.began, rival.name) < (joined.began, joined.storm):
+            return None
+        else:
+            storm = self._storms.pop(rival.name)
+            storm.name, storm.began, storm.snapshot = joined.storm, joined.began, None
+        self._storms[storm.name] = storm
+        for name in storm.members:
+            self._storm_of[name] = storm.name
+            self._repository.bell(name).set()
+        for name, at in self._recent.items():
+            if name not in self._storm_of and at >= joined.began - window:
+                self._add(storm, name, at)
+                self._repository.bell(name).set()
+        return storm
+
     def _add(self, storm: _Gathered, incident: str, at: datetime) -> None:
         storm.members[incident] = at
         self._storm_of[incident] = storm.name
@@ -184,6 +223,10 @@ class StormKeeper:
                 self._end(storm)
 
     def _heard(self, before: Incident | None, after: Incident, events: Sequence[e.Event]) -> None:
+        if before is None and after.id not in self._recent and not is_drill_incident(after.id):
+            self._recent[after.id] = after.opened_at  # by another replica
+        if any(isinstance(event, e.StormJoined) for event in events):
+            self._adopt(after)
         if any(isinstance(event, e.PagesHeld) for event in events):
             self._hold(after.id)
         elif any(isinstance(event, e.PagesReleased) for event in events):

@@ -69,10 +69,13 @@ class Watchdog:
             await asyncio.sleep(WATCHDOG_EVERY.total_seconds())
 
     async def look(self) -> None:
-        """Look at all open incidents once. Raises Temporary if the store cannot be read."""
+        """Look once at all open incidents that are ours. Raises Temporary if the store cannot be
+        read."""
         suspected: dict[str, str] = {}
         for head in await self._repository.journal.open_heads():
             await asyncio.sleep(0)  # hundreds are looked at, and others wait for the loop
+            if not self._repository.ownership.owns(head.incident):
+                continue  # its own replica's watchdog looks at it
             bind_contextvars(incident=head.incident)
             try:
                 incident = await self._repository.load(head.incident)

@@ -21,6 +21,7 @@ from daemon.core.incident import events as e
 from daemon.core.incident.reasons import AttemptReason
 from daemon.core.incident.state import Incident
 from daemon.core.ports.actions import Action, ActionContext, Ready, Refused, Shows
+from daemon.core.ports.replicas import NotOurs, NotOwner, must_act
 from daemon.core.recovery.concurrent import concurrence, upstream_of
 from daemon.core.recovery.growth import unweighed_change
 from daemon.core.recovery.guardrails import GLOBAL, stormy
@@ -60,6 +61,8 @@ async def _called(answer: Awaitable[_T], action: str) -> _T:
     except (Temporary, Permanent) as error:
         text = str(error)
         raise ActionEnded(attempt_ended("failed", "action_failed", text)) from error
+    except (NotOwner, NotOurs):
+        raise  # it has not ended: whoever conducts the incident looks how far it came
     except TimeoutError as error:
         raise ActionEnded(
             attempt_ended("unknown", "action_timed_out", f"{action}: {error}")
@@ -112,6 +115,7 @@ class Attempt:
             prepared = await self._resume(incident, params, context, dict(state.intent))
         if isinstance(prepared, Outcome):
             return prepared
+        must_act(self.repository.ownership, incident.id)
         with self._span("run") as span:
             outcome = await _called(self.action.run(params, prepared, context), self.action.name)
             span["stopgap.result"], span["stopgap.reason"] = outcome.result, outcome.reason
@@ -165,7 +169,8 @@ class Attempt:
             stopped[:] = filter(None, [closed or self._stopped(now) or self._doubt(now, evidence)])
             return (evidence,) if stopped else (evidence, *prepared)
 
-        await self.repository.record(incident.id, look)
+        # Only its owner goes on from here, whatever has held this process up since it began.
+        await self.repository.record(incident.id, look, fenced=True)
         return stopped[0] if stopped else None
 
     async def _resume(

@@ -19,6 +19,7 @@ from daemon.config.active import ActiveConfig, Live
 from daemon.core.changes.suspects import Change
 from daemon.core.incident import events as e
 from daemon.core.incident.state import Incident
+from daemon.core.ports.news import note_of_topic
 from daemon.core.ports.notes import Notes
 from daemon.core.recovery.approvals import Approvals
 from daemon.core.recovery.autonomy import (
@@ -34,6 +35,8 @@ from daemon.repository import IncidentRepository, UnknownIncident
 
 _log = structlog.get_logger()
 
+AUTONOMY_NOTES = "autonomy of "
+"""How the names of the notes begin that keep the records."""
 _EVERY = timedelta(minutes=1)
 _NEWEST = 100
 """So many of the newest incidents a start goes through."""
@@ -94,6 +97,16 @@ class AutonomyKeeper:
         for head in reversed(await self._repository.journal.heads(_NEWEST)):
             if head.rule in self._active.now.rules.rules:
                 await self._look_at(head.incident)
+
+    async def hear(self, topic: str) -> None:
+        """A replica has written down the record of a rule. Raises Temporary, Permanent."""
+        note = note_of_topic(topic)
+        for rule in [rule for rule in self._written if _note_of(rule) == note]:
+            before = self.withdrawn(rule)
+            del self._written[rule]
+            await self._recall(rule)
+            if self.withdrawn(rule) != before:
+                self._repository.ring_all()
 
     def look_again(self) -> None:
         """The rules are others by now: read what was kept of those that are new."""
@@ -255,4 +268,4 @@ class AutonomyKeeper:
 
 def _note_of(rule: str) -> str:
     """Under which name a rule's record is kept."""
-    return f"autonomy of {rule}"
+    return f"{AUTONOMY_NOTES}{rule}"

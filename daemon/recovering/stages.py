@@ -82,14 +82,18 @@ class JournaledStages:
             return None
         word = ruled
         await self.repository.record(
-            self.incident, lambda now: (word,) if now.step(self.number).at_stage else ()
+            self.incident,
+            lambda now: (word,) if now.step(self.number).at_stage else (),
+            fenced=True,
         )
         return await self.ruled()  # a person may have been quicker
 
     async def _reached(self, part: PartDone) -> Incident:
         reached = e.StageReached(step=self.number, text=part.text, share=part.share, item=part.item)
         await self.repository.record(
-            self.incident, lambda now: () if now.step(self.number).stage else (reached,)
+            self.incident,
+            lambda now: () if now.step(self.number).stage else (reached,),
+            fenced=True,
         )
         return await self._load()
 

@@ -16,6 +16,7 @@ from daemon.core.incident import events as e
 from daemon.core.incident.reasons import is_taken_back
 from daemon.core.incident.state import Incident
 from daemon.core.ports.journal import Claim, ClaimRefused
+from daemon.core.ports.replicas import NotOurs, NotOwner
 from daemon.core.recovery.plan import Outlook, plan_of, scope_of
 from daemon.core.rules.rule import Rule
 from daemon.core.values.outcome import Outcome, Permanent, Temporary
@@ -72,8 +73,8 @@ async def run_step(
         outcome = attempt_ended("unknown", "deadline_exceeded", text)
     except ActionEnded as end:
         outcome = end.outcome
-    except (Temporary, Permanent):
-        raise  # the store's; it is carried on when that is well
+    except (Temporary, Permanent, NotOwner, NotOurs):
+        raise  # the store's, or another replica's: it is carried on when that is well, or there
     except Exception as error:
         # It would crash again, and again, and hold its target for ever.
         _log.exception("a step crashed", step=order.step)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -31,6 +31,7 @@ from daemon.core.ports.journal import (
     RuleOpenings,
     SequenceConflict,
 )
+from daemon.core.ports.replicas import Fence, NotOwner
 from daemon.core.ports.urgency import Urgency
 from daemon.core.recovery.concurrent import (
     MOST_CONCURRENT,
@@ -82,9 +83,17 @@ class MemoryJournal:
         """The changes, by subject, item and time."""
         self.marked: dict[tuple[str, str], HealthMark] = {}
         """What measurements said, by subject and item."""
+        self.lapsed: Callable[[Fence], str] = lambda _: ""
+        """Why that process may not begin an effect now; empty if it may."""
 
     async def open(
-        self, incident: str, key: str, drafts: Sequence[Draft], state: HeadState
+        self,
+        incident: str,
+        key: str,
+        drafts: Sequence[Draft],
+        state: HeadState,
+        *,
+        owner: str = "",
     ) -> None:
         taken = await self.find_open([key])
         if taken:
@@ -104,6 +113,7 @@ class MemoryJournal:
             service=service_of(key),
             rule=rule,
             team=team,
+            owner=owner,
         )
         await self.append(incident, 0, drafts, state)
 
@@ -118,10 +128,13 @@ class MemoryJournal:
         release: bool = False,
         marks: Mapping[tuple[str, str], HealthMark] | None = None,
         urgency: Urgency = Urgency.NORMAL,
+        fence: Fence | None = None,
     ) -> None:
         row = self.rows[incident]
         if row.seq != expected:
             raise SequenceConflict
+        if fence is not None:
+            self._check(fence, row)
         if claim is not None:
             await self._claim(incident, claim, drafts[-1].at)
         for run in self.runs if release else ():
@@ -272,6 +285,14 @@ class MemoryJournal:
 
     async def marks(self, subject: str) -> dict[str, HealthMark]:
         return {item: mark for (s, item), mark in self.marked.items() if s == subject}
+
+    def _check(self, fence: Fence, row: Head) -> None:
+        """Raises NotOwner."""
+        why = self.lapsed(fence)
+        if row.owner != fence.replica:
+            why = f"it is {row.owner}'s" if row.owner else "it is nobody's now"
+        if why:
+            raise NotOwner(row.incident, row.owner, why)
 
     def ran_before(
         self,

@@ -19,6 +19,12 @@ class MemoryInbox:
         """When each alert last ended."""
         self.came: dict[str, datetime] = {}
 
+    async def start(self, owner: str = "") -> None:
+        return None  # it is one daemon's
+
+    async def take_over(self, most: int) -> int:
+        return 0
+
     async def put(self, identity: str, body: bytes, at: datetime) -> bool:
         if identity in self.waiting or identity in self.done:
             return False

@@ -43,7 +43,7 @@ class Telemetry:
         prometheus_client.ProcessCollector(registry=self._registry)
         prometheus_client.PlatformCollector(registry=self._registry)
         prometheus_client.GCCollector(registry=self._registry)
-        repository.listeners.append(Journaled(make, roster, repository.clock).on_append)
+        repository.own_listeners.append(Journaled(make, roster, repository.clock).on_append)
 
     def watch(self, sources: Sources) -> None:
         """Show from now on what stands there at each scrape."""

@@ -60,7 +60,8 @@ class FeedSource(Protocol):
 
 
 class Calendars:
-    """`shifts` by schedule; the mapping stays the same object while its content is renewed."""
+    """`shifts` by schedule; the mapping stays the same object while its content is renewed.
+    `tells`: whether this replica raises alarms now; each reads the calendars itself."""
 
     def __init__(
         self,
@@ -69,6 +70,7 @@ class Calendars:
         secret: Callable[[str], str],
         clock: Callable[[], datetime],
         alarm: Callable[[bytes], Awaitable[None]],
+        tells: Callable[[], bool] = lambda: True,
     ) -> None:
         self.shifts: dict[str, tuple[Shift, ...]] = {}
         self.troubles: dict[str, str] = {}
@@ -80,6 +82,9 @@ class Calendars:
         self._alarm = alarm
         self._alarmed: dict[str, datetime] = {}
         self._calm: dict[str, datetime] = {}
+        self._tells = tells
+        self._told = False
+        """Whether this replica raised the alarms until now."""
 
     async def run(self, roster: Callable[[], Roster], changed: Callable[[], None]) -> None:
         """Renew everything every five minutes, until cancelled. `changed` hears of new shifts."""
@@ -108,6 +113,12 @@ class Calendars:
 
     async def renew(self, roster: Roster, around: datetime | None = None) -> None:
         """Read all calendars, for the time around now or another moment."""
+        if self._tells() != self._told:
+            # Another replica has raised alarms, or will: what stands is told anew by the one that
+            # does it now, and an alarm that stands already is no news to anybody.
+            self._told = not self._told
+            self._alarmed.clear()
+            self._calm.clear()
         schedules = dict(_with_calendar(roster))
         for gone in self.shifts, self.troubles, self._passed_over:
             for name in gone.keys() - schedules.keys():
@@ -229,6 +240,8 @@ class Calendars:
             self._calm[name] = now
 
     async def _stored(self, alarm: bytes) -> bool:
+        if not self._told:
+            return True
         try:
             await self._alarm(alarm)
         except Temporary as error:

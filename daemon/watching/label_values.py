@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from daemon.core.alertmanager import Labels
 from daemon.core.ports.metrics import MetricsServers
+from daemon.core.ports.news import note_of_topic
 from daemon.core.ports.notes import Notes
 from daemon.core.rules.label_values import (
     MOST_VALUES,
@@ -25,6 +26,8 @@ from daemon.core.values.outcome import Permanent, Temporary
 
 _log = structlog.get_logger()
 
+VALUES_NOTES = "label values of "
+"""How the names of the notes begin that keep them."""
 _EVERY = timedelta(minutes=5)
 _SOON = timedelta(seconds=30)
 """When to look again if one that was asked did not answer."""
@@ -38,7 +41,7 @@ tell. May take its time. Raises Temporary."""
 
 def note_of(rule: str) -> str:
     """Under which name the values of a rule are kept."""
-    return f"label values of {rule}"
+    return f"{VALUES_NOTES}{rule}"
 
 
 def kept_values(words: Sequence[str]) -> KnownValues | None:
@@ -84,6 +87,12 @@ class LabelValues:
     def look_again(self) -> None:
         """The rules are others by now: look at once."""
         self._asked.set()
+
+    async def hear(self, topic: str) -> None:
+        """A replica has kept values: they are read again with the next look."""
+        note = note_of_topic(topic)
+        for rule in [rule for rule in self._written if note_of(rule) == note]:
+            del self._written[rule]
 
     def met(self, rule: Rule, labels: Labels) -> None:
         """An incident has these labels: they are watched from now on, and kept."""

@@ -128,6 +128,8 @@ class LastWordKeeper:
     def _on_append(self, _: Incident | None, after: Incident, __: Sequence[e.Event]) -> None:
         if untold(after):
             self._owing.add(after.id)
+        else:
+            self._owing.discard(after.id)
 
 
 def last_word_text(incident: Incident, due: LastWordReminder, link: str) -> Reminder:

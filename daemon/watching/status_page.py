@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -59,6 +60,8 @@ class StatusPageKeeper:
         self._observer = observer
         self._bell = asyncio.Event()
         self._parts: dict[str, StatusPart] = {}
+        self._mark = secrets.token_hex(4)
+        """In the names of its unfinished files: replicas may write into one folder."""
         repository.listeners.append(self._on_append)
 
     @property
@@ -104,7 +107,7 @@ class StatusPageKeeper:
             "index.html": status_html(page),
         }
         try:
-            await asyncio.to_thread(_write, self._folder, files)
+            await asyncio.to_thread(_write, self._folder, files, self._mark)
         except OSError as error:
             why = error.strerror or type(error).__name__
             raise Temporary(
@@ -134,13 +137,13 @@ class StatusPageKeeper:
         return True
 
 
-def _write(folder: Path, files: dict[str, str]) -> None:
+def _write(folder: Path, files: dict[str, str], mark: str) -> None:
     """Each in one piece: whoever reads has the old one or the new one."""
     if not folder.is_dir():
         folder.mkdir(parents=True)
         folder.chmod(0o755)  # as the files: for the web server that serves them
     for name, text in files.items():
-        beside = folder / f".{name}.tmp"
+        beside = folder / f".{name}.{mark}.tmp"
         with beside.open("w", encoding="utf-8") as file:
             file.write(text)
             file.flush()

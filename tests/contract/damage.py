@@ -6,6 +6,11 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from sqlalchemy import Engine
+
+from daemon.adapters.store.database import Database
+from daemon.adapters.store.sqlite import SqliteTransactions
+
 PAGE = 4096
 
 
@@ -56,3 +61,11 @@ def delete(path: Path, *, leave: bool = False) -> None:
 def holds_something(path: Path) -> bool:
     """Whether there is a file with anything in it."""
     return path.exists() and path.stat().st_size > 0
+
+
+def engine_of(database: Database) -> Engine:
+    """What its writer works with."""
+    assert database._writing is not None
+    transactions = database._writing._transactions
+    assert isinstance(transactions, SqliteTransactions)
+    return transactions.engine

@@ -22,6 +22,7 @@ from daemon.core.incident.events import Draft, Noted
 from daemon.core.ports.inbox import Inbox
 from daemon.core.ports.journal import HeadState
 from daemon.core.values.outcome import Permanent, Temporary
+from tests.contract.damage import engine_of
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 3, 1, 14, 3, 20, 123456, tzinfo=UTC)
@@ -226,7 +227,7 @@ class TestSqlite:
     async def test_a_full_disk_is_temporary_for_all_who_wait(self, path: Path) -> None:
         async with open_store(path) as store:
             await store.inbox.put("before", b"", NOW)
-            writer = store.journal.database._writer
+            writer = engine_of(store.journal.database)
             assert writer is not None
             with writer.connect() as connection:
                 connection.exec_driver_sql("PRAGMA max_page_count = 1")
@@ -310,7 +311,7 @@ class TestSqlite:
     async def test_databases_of_others_are_left_alone(self, path: Path, readonly: bool) -> None:
         with closing(sqlite3.connect(path)) as shell:
             shell.executescript("CREATE TABLE theirs (x)")
-        with pytest.raises(Permanent, match="not a journal of stopgap; name another file"):
+        with pytest.raises(Permanent, match="not a journal of stopgap; name another one"):
             async with open_store(path, readonly=readonly):
                 pass
         with closing(sqlite3.connect(path)) as shell:

@@ -15,6 +15,7 @@ from daemon.core.rules.rule import RuleBook, load
 from daemon.intake.intake import Intake
 from daemon.repository import IncidentRepository
 from tests.acceptance.waiting import until
+from tests.contract.damage import engine_of
 from tests.contract.test_journal import NOW
 from tests.stories.stage import RULE, alert, body
 
@@ -44,7 +45,7 @@ async def test_three_hundred_groups_open_in_a_handful_of_commits(tmp_path: Path)
     async with open_store(tmp_path / "stopgap.db") as store:
         intake = intake_of(store)
         await asyncio.gather(*(intake.receive(body(alert(service=f"s{n}"))) for n in range(300)))
-        writer = store.journal.database._writer
+        writer = engine_of(store.journal.database)
         assert writer is not None
         event.listen(writer, "commit", count)
         async with running(intake):

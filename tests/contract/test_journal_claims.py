@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.adapters.store import SqlJournal, open_store
+from daemon.adapters.store import SqlJournal, backend_for, open_store
 from daemon.adapters.store.database import Database
 from daemon.core.incident.events import Draft, StepFinished
 from daemon.core.ports.journal import Claim, ClaimRefused, Journal, SequenceConflict
@@ -316,7 +316,7 @@ class TestTwoConnections:
         async with open_store(path):
             pass
         async with AsyncExitStack() as stack:
-            databases = [Database(path, readonly=False) for _ in range(2)]
+            databases = [Database(backend_for(path), readonly=False) for _ in range(2)]
             for database in databases:
                 stack.push_async_callback(database.close)
             yield [SqlJournal(database) for database in databases]

@@ -10,6 +10,7 @@ import pytest
 
 from daemon.adapters.store import SqlJournal, audit_journal, open_store
 from daemon.core.values.outcome import Permanent, Temporary
+from tests.contract.damage import engine_of
 from tests.contract.test_journal import CLOSED, OPEN, note, opened, seq
 
 
@@ -65,7 +66,7 @@ TAMPERING = {
 
 async def with_page_limit(journal: SqlJournal, pages: int) -> None:
     """Make the disk as small as that for the writer: SQLite's own way to be full."""
-    writer = journal.database._writer
+    writer = engine_of(journal.database)
     assert writer is not None
     with writer.connect() as connection:
         connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
@@ -113,7 +114,7 @@ class TestSqlite:
 
     async def test_a_held_file_is_temporary(self, path: Path) -> None:
         async with open_store(path) as store:
-            writer = store.journal.database._writer
+            writer = engine_of(store.journal.database)
             assert writer is not None
             with writer.connect() as connection:
                 connection.exec_driver_sql("PRAGMA busy_timeout = 1")

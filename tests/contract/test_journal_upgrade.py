@@ -82,7 +82,20 @@ CREATE INDEX deliveries_waiting ON inbox (arrival) WHERE processed IS 0;
 CREATE TABLE alert_ends (alert TEXT NOT NULL, ends_at TEXT NOT NULL, PRIMARY KEY (alert));
 INSERT INTO meta VALUES ('schema', '1'), ('key', 'signs the links');
 """
-AS_SCHEMA_8 = """
+AS_SCHEMA_10 = """
+DROP TABLE news;
+DROP TABLE duties;
+ALTER TABLE heads DROP COLUMN format;
+"""
+"""Takes away what schema 11 added."""
+AS_SCHEMA_9 = f"""{AS_SCHEMA_10}
+DROP TABLE replicas;
+DROP INDEX open_heads_by_owner;
+ALTER TABLE heads DROP COLUMN owner;
+ALTER TABLE inbox DROP COLUMN owner;
+"""
+"""Takes away what schema 10 added."""
+AS_SCHEMA_8 = f"""{AS_SCHEMA_9}
 DROP TABLE oncall_overrides;
 DROP TABLE oncall_swaps;
 """

@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 
 from daemon.core.values.outcome import Temporary
 from daemon.web.site import event_stream
+from daemon.web.site.event_stream import PageVersion
 from tests.contract.rig import ADA, BO, Rig, rigged
 from tests.contract.visitor import give_token
 from tests.stories.stage import alert, body
@@ -155,4 +156,5 @@ async def test_many_changes_one_after_the_other_are_told_as_one(rig: Rig) -> Non
         rig.repository.all_changed()
         for _ in range(20):
             await asyncio.sleep(0)  # time enough to tell it, if it were told at once
-    assert int((await told(home)).partition("data: ")[2]) == int(first) + 3
+    last = (await told(home)).partition("data: ")[2]
+    assert PageVersion.of(last).number == PageVersion.of(first).number + 3

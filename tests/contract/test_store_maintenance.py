@@ -119,7 +119,7 @@ class TestBackup:
         await fill(path, "inc-1")
         await backup_store(path, target)
         before = copy_of(target)
-        with pytest.raises(Permanent, match="name another file"):
+        with pytest.raises(Permanent, match="name another one"):
             await backup_store(path, target)
         assert copy_of(target) == before
 

@@ -27,6 +27,7 @@ from daemon.adapters.store.writer import UNITS_AT_ONCE
 from daemon.core.ports.journal import Claim, KeyTaken
 from daemon.core.ports.urgency import Urgency
 from daemon.core.values.outcome import Permanent, Temporary
+from tests.contract.damage import engine_of
 from tests.contract.test_journal import LIMITS, NOW, OPEN, SHOP, TARGET, claim, note, opened, seq
 from tests.contract.test_journal_sqlite import with_page_limit
 
@@ -41,7 +42,7 @@ class Watched:
         self.database: Database = store.journal.database
         self.commits = 0
         self.done: list[str] = []
-        writer = self.database._writer
+        writer = engine_of(self.database)
         assert writer is not None
         event.listen(writer, "commit", self._count)
 
@@ -175,7 +176,7 @@ class TestSharing:
     async def test_nobody_is_told_before_the_commit(self, watched: Watched) -> None:
         told_early: list[bool] = []
         loop = asyncio.get_running_loop()
-        writer = watched.database._writer
+        writer = engine_of(watched.database)
         assert writer is not None
         async with watched.held():
             tasks = [asyncio.create_task(watched.say(name)) for name in "ab"]
@@ -308,7 +309,7 @@ class TestIsolation:
     async def test_a_held_file_fails_all_who_wait_and_the_writer_lives(
         self, watched: Watched, path: Path
     ) -> None:
-        writer = watched.database._writer
+        writer = engine_of(watched.database)
         assert writer is not None
         with writer.connect() as connection:
             connection.exec_driver_sql("PRAGMA busy_timeout = 1")

@@ -8,12 +8,13 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 from daemon.conduct.conductor import Conductor
 from daemon.conduct.executor import ConductDependencies
+from daemon.conduct.leases import LeaseKeeper
 from daemon.config.active import ActiveConfig, Live
 from daemon.core.changes.suspects import Change
 from daemon.core.incident.events import DAEMON
@@ -21,6 +22,7 @@ from daemon.core.incident.fold import fold
 from daemon.core.incident.state import Incident
 from daemon.core.people.roster import Roster
 from daemon.core.ports.metrics import MetricsServers, NamedMetrics
+from daemon.core.ports.replicas import SOLE
 from daemon.core.recovery.approvals import Approval, Approvals
 from daemon.core.recovery.freeze_windows import FreezeWindows
 from daemon.core.recovery.guardrails import Limits
@@ -38,7 +40,7 @@ from daemon.notifying.silences import Silences
 from daemon.notifying.storms import StormKeeper
 from daemon.notifying.watchdog import Watchdog
 from daemon.recovering.autonomy import AutonomyKeeper
-from daemon.reporting.reviews import Reviews
+from daemon.reporting.reviews import Reviews, unfinished
 from daemon.repository import IncidentRepository
 from daemon.telemetry import Sources, Telemetry, WatchedMetrics
 from daemon.watching.changes import Watcher
@@ -59,6 +61,7 @@ from tests.fakes import (
     Service,
     Switchboard,
 )
+from tests.replicas import LEASE, MemoryRegister, Process, SharedInbox, SharedRegister, Way
 
 RULE = """
 rule: checkout-success-rate
@@ -178,6 +181,7 @@ class Stage:
     notes: MemoryNotes = field(default_factory=MemoryNotes)
     announced: MemoryMaintenance = field(default_factory=MemoryMaintenance)
     book_rules: RuleBook = field(init=False)
+    register: SharedRegister = field(init=False)
 
     def __post_init__(self) -> None:
         self.actions = {name: FakeAction(name) for name in ("rollback", "flag_off")}
@@ -186,6 +190,7 @@ class Stage:
         self.boards = {name: Board() for name in self.roster.channels}
         self.rules: list[Rule] = list(_rules(self.rule_text))
         self.deployed("v2", at=50)
+        self.register = SharedRegister(self.journal, self.inbox, story_clock)
 
     def deployed(self, item: str, at: float, subject: str = "shop") -> None:
         """A deployment was seen, `at` seconds after START."""
@@ -207,12 +212,18 @@ class Stage:
         return MetricsServers(server(self.service), named)
 
     @asynccontextmanager
-    async def daemon(self) -> AsyncIterator[Daemon]:
-        """The daemon runs inside; leaving is a kill."""
-        loop = asyncio.get_running_loop()
-
-        def clock() -> datetime:
-            return START + timedelta(seconds=loop.time())
+    async def daemon(self, process: Process | None = None) -> AsyncIterator[Daemon]:
+        """The daemon runs inside; leaving is a kill. `process`: it is one of several replicas."""
+        clock = story_clock
+        journal: Any = self.journal
+        inbox: Any = self.inbox
+        debts, keeper_of_lease = self.debts, None
+        if process is not None:
+            journal, debts = Way(self.journal, process), process.debts
+            inbox = Way(SharedInbox(self.register), process)
+            register: Any = Way(MemoryRegister(self.register, process.fence), process)
+            keeper_of_lease = LeaseKeeper(register, inbox, process.fence, LEASE, process.clocks)
+            await keeper_of_lease.begin()
 
         async def changes(rule: Rule, incident: Incident) -> list[Change]:
             if self.feed_down:
@@ -226,7 +237,7 @@ class Stage:
             own = [c for c in seen if self.watched.get(rule.rule, c.subject) == c.subject]
             return sorted([*own, *about], key=lambda change: change.at)
 
-        repository = IncidentRepository(self.journal, clock, self.debts)
+        repository = IncidentRepository(journal, clock, debts, keeper_of_lease or SOLE)
         values = LabelValues(
             self.notes,
             lambda: self.rules,
@@ -272,7 +283,7 @@ class Stage:
             page_hold=self.page_hold,
         )
         intake = Intake(
-            self.inbox,
+            inbox,
             repository,
             lambda: active.now.rules,
             None,
@@ -285,7 +296,9 @@ class Stage:
         await keeper.begin()
         await storms.begin()
         await maintenance.begin()
-        daemon = Daemon(self, repository, intake, telemetry, conductor, keeper, maintenance)
+        daemon = Daemon(
+            self, repository, intake, telemetry, conductor, keeper, maintenance, keeper_of_lease
+        )
         auditor = Watchdog(repository, active, PlainLinks(), storm_of=storms.storm_of)
         receivers = Receivers(self.receiver, self.notes)
         intake.listeners.append(receivers.on_delivery)
@@ -304,12 +317,19 @@ class Stage:
             parts.append(reconciler.run())
         if self.sees_what_is_live_alone:
             parts += [values.run(), watcher.run()]
+        if keeper_of_lease is not None:
+            keeper_of_lease.conductor = conductor
+            keeper_of_lease.deliveries_came = intake.look_again
+            keeper_of_lease.unfinished = partial(unfinished, repository)
+            parts.append(keeper_of_lease.run())
         tasks = [asyncio.create_task(part) for part in parts]
         try:
             yield daemon
             for task in tasks:
                 assert not task.done(), task.exception()
         finally:
+            if process is not None:
+                process.dying.set()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -383,6 +403,7 @@ class Daemon:
     conductor: Conductor
     keeper: AutonomyKeeper
     maintenance: MaintenanceKeeper
+    lease: LeaseKeeper | None = None
 
     async def receives(self, *alerts: dict[str, Any], truncated: int = 0) -> bool:
         """Alertmanager posts these alerts; False for a duplicate."""
@@ -422,6 +443,11 @@ class Daemon:
         """The kinds of the only incident's events, in order."""
         incident = await self.incident()
         return [entry.event.kind for entry in self.stage.journal.entries[incident.id]]
+
+
+def story_clock() -> datetime:
+    """The time of the story, which is the loop's."""
+    return START + timedelta(seconds=asyncio.get_running_loop().time())
 
 
 def approval_of(rule: Rule, number: int, until: datetime) -> Approval:

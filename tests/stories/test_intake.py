@@ -167,10 +167,10 @@ async def test_a_store_that_fails_for_a_while_loses_nothing(stage: Stage) -> Non
 class HalfDeaf(MemoryJournal):
     """Does not open an incident of the service `broken` for now."""
 
-    async def open(self, incident: str, key: str, *rest: Any) -> None:
+    async def open(self, incident: str, key: str, *rest: Any, **more: Any) -> None:
         if self.failing_for and self.failing_for in key:
             raise Temporary("the disk is slow")
-        await super().open(incident, key, *rest)
+        await super().open(incident, key, *rest, **more)
 
     failing_for = "broken"
 

@@ -6,14 +6,15 @@ database, and in a storm that way is what everybody waits for.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import Connection, bindparam, case, func, select, update
 
 from daemon.adapters.store import locks
 from daemon.adapters.store.ledger import Ledger, Line, packed
+from daemon.adapters.store.replicas import lapsed, not_owner
 from daemon.adapters.store.schema import (
     events,
     head_has_routes,
@@ -22,11 +23,12 @@ from daemon.adapters.store.schema import (
     marks,
     to_stamp,
 )
-from daemon.adapters.store.sqlite import insert, portions
+from daemon.adapters.store.statements import insert, portions
 from daemon.core.changes.suspects import HealthMark
 from daemon.core.incident.alert_routes import Routes
 from daemon.core.incident.events import FORMAT, Draft, IncidentOpened, encode, step_refused
 from daemon.core.ports.journal import Claim, ClaimRefused, HeadState, KeyTaken, SequenceConflict
+from daemon.core.ports.replicas import Fence, NotOwner
 from daemon.core.recovery.guardrails import service_of
 
 Marks = Mapping[tuple[str, str], HealthMark]
@@ -40,6 +42,7 @@ class Opening(NamedTuple):
     key: str
     drafts: Sequence[Draft]
     state: HeadState
+    owner: str = ""
 
 
 class Append(NamedTuple):
@@ -52,6 +55,7 @@ class Append(NamedTuple):
     claim: Claim | None
     release: bool
     marks: Marks
+    fence: Fence | None = None
 
 
 def find_open(connection: Connection, keys: Sequence[str]) -> dict[str, str]:
@@ -75,7 +79,7 @@ def start_incident(
     """Insert the heads and the first entries; KeyTaken for those whose key has an open incident."""
     # Not "look, then insert": the unique index decides, across replicas too.
     added = (
-        insert(heads)
+        insert(connection, heads)
         .on_conflict_do_nothing(index_elements=[heads.c.key], index_where=head_is_open)
         .returning(heads.c.incident)
     )
@@ -107,6 +111,8 @@ def _head(opening: Opening) -> dict[str, Any]:
         "opened_at": first.at,
         "closed_at": opening.drafts[-1].at if state.closed else None,
         "service": service_of(opening.key),
+        "owner": opening.owner,
+        "format": FORMAT,
         **_named(first),
     }
 
@@ -126,15 +132,24 @@ def _named(first: Draft) -> dict[str, str]:
     return {"rule": opened.rule, "team": opened.team}
 
 
+Refusal = SequenceConflict | ClaimRefused | NotOwner
+"""Why nothing of an append was written."""
+
+
 def append(
-    ledger: Ledger, connection: Connection, appends: Sequence[Append]
-) -> list[SequenceConflict | ClaimRefused | None]:
-    """Carry out the appends; Conflict or ClaimRefused for each of which nothing is written."""
+    ledger: Ledger,
+    connection: Connection,
+    appends: Sequence[Append],
+    clock: Callable[[], datetime],
+) -> list[Refusal | None]:
+    """Carry out the appends; why not, for each of which nothing is written. `clock`: see
+    `replicas.database_now`."""
     ends = _ends(connection, {append.incident for append in appends})
     rows: list[dict[str, Any]] = []
     moved: list[dict[str, Any]] = []
     lines: list[Line] = []
-    answers: list[SequenceConflict | ClaimRefused | None] = []
+    answers: list[Refusal | None] = []
+    wrong = lapsed(connection, {one.fence for one in appends if one.fence is not None}, clock)
     for append in appends:
         end = ends.get(append.incident)
         if end is None or end.seq != append.expected:
@@ -142,6 +157,12 @@ def append(
             text = f"incident {append.incident} {there}, not at entry {append.expected}"
             answers.append(SequenceConflict(text))
             continue
+        fence = append.fence
+        if fence is not None:
+            foreign = not_owner(append.incident, end.owner, fence, wrong[fence])
+            if foreign is not None:
+                answers.append(foreign)
+                continue
         try:
             lines += _change_rights(append, connection)
         except ClaimRefused as refusal:
@@ -153,7 +174,9 @@ def append(
         if added and append.state.closed and closed_at is None:
             closed_at = append.drafts[-1].at
         digest = added[-1]["digest"] if added else end.digest
-        end = ends[append.incident] = _End(append.expected + len(added), closed_at, digest)
+        end = ends[append.incident] = _End(
+            append.expected + len(added), closed_at, digest, end.owner
+        )
         rows += added
         moved.append(
             {
@@ -161,6 +184,7 @@ def append(
                 "seq": end.seq,
                 "closed_at": closed_at,
                 "given_team": append.state.team,
+                "given_format": FORMAT if added else 0,
                 **_columns(append.state),
             }
         )
@@ -169,7 +193,10 @@ def append(
         connection.execute(events.insert(), rows)
     if moved:
         team = func.coalesce(bindparam("given_team", type_=heads.c.team.type), heads.c.team)
-        moving = update(heads).where(heads.c.incident == bindparam("moved")).values(team=team)
+        given = bindparam("given_format", type_=heads.c.format.type)
+        format_ = case((heads.c.format < given, given), else_=heads.c.format)
+        moving = update(heads).where(heads.c.incident == bindparam("moved"))
+        moving = moving.values(team=team, format=format_)
         connection.execute(moving, moved)
     ledger.write(connection, *lines)
     return answers
@@ -181,18 +208,19 @@ class _End(NamedTuple):
     seq: int
     closed_at: datetime | None
     digest: str
+    owner: str
 
 
 def _ends(connection: Connection, incidents: Collection[str]) -> dict[str, _End]:
     last = (events.c.incident == heads.c.incident) & (events.c.seq == heads.c.seq)
     query = (
-        select(heads.c.incident, heads.c.seq, heads.c.closed_at, events.c.digest)
+        select(heads.c.incident, heads.c.seq, heads.c.closed_at, heads.c.owner, events.c.digest)
         .outerjoin_from(heads, events, last)
         .where(heads.c.incident.in_(incidents))
         .with_for_update(of=heads)
     )
     return {
-        row.incident: _End(row.seq, row.closed_at, row.digest or "")
+        row.incident: _End(row.seq, row.closed_at, row.digest or "", row.owner)
         for row in connection.execute(query)
     }
 
@@ -222,7 +250,7 @@ def _change(append: Append, now: datetime, connection: Connection) -> Iterator[L
         body = packed({**named, "by_person": append.claim.lifted})
         yield Line("claimed", at, append.incident, append.claim.step, body)
     if append.marks:
-        added = insert(marks)
+        added = insert(connection, marks)
         newer = {name: added.excluded[name] for name in ("mark", "at", "incident")}
         connection.execute(
             added.on_conflict_do_update(

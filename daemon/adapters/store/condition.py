@@ -9,9 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from sqlalchemy import Connection
-
-from daemon.adapters.store import sqlite
 from daemon.adapters.store.database import Database, UnitKind
 from daemon.core.ports.store import Fault, StoreFailure
 
@@ -46,23 +43,17 @@ class Condition:
 
     async def look(self) -> None:
         """Look whether its files are where they were."""
-        self._lost = await asyncio.to_thread(self._database.files.lost)
+        self._lost = await asyncio.to_thread(self._database.backend.lost)
 
     async def probe(self) -> None:
         """Write to it: really, for a transaction that changes nothing needs no room."""
-        await self._database.write(_count_up)
+        await self._database.write(self._database.backend.touch)
         self._unwritable.clear()
 
     async def recheck(self) -> None:
         """Read through all of it, and remember what is damaged."""
         await self._database.forget_pages()
-        found = await self._database.read(sqlite.quick_check)
+        found = await self._database.read(self._database.backend.quick_check)
         self._unreadable.clear()
         if found:
-            self._unreadable["damaged"] = sqlite.damaged(self._database.path, found[0])
-
-
-def _count_up(connection: Connection) -> None:
-    """Change the number that SQLite leaves to its users; nothing reads it."""
-    now = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
-    connection.exec_driver_sql(f"PRAGMA user_version = {(now + 1) % 1000}")
+            self._unreadable["damaged"] = self._database.backend.damaged(found[0])

@@ -13,14 +13,12 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from daemon.adapters.store import sqlite
-from daemon.adapters.store.files import Files
+from daemon.adapters.store.backend import Backend, Transactions
 from daemon.adapters.store.turns import Unit
 from daemon.adapters.store.writer import Writer, WriteResult
 from daemon.core.ports.store import StoreFailure
@@ -68,18 +66,21 @@ async def _settled(future: asyncio.Future[_T]) -> _T:
 class Database:
     """The database of one store. Raises Temporary or Permanent where SQLAlchemy would its own."""
 
-    def __init__(self, path: Path, *, readonly: bool) -> None:
-        self.path = path
-        self.files = Files(path)
-        self._reader = sqlite.reading_engine(path)
-        self._reading = ThreadPoolExecutor(sqlite.READERS, thread_name_prefix="store-read")
-        self._writer = None if readonly else sqlite.writing_engine(path)
-        self._writing = (
-            None if self._writer is None else Writer(self._writer, self.files.check, self._ended)
-        )
+    def __init__(self, backend: Backend, *, readonly: bool) -> None:
+        self.backend = backend
+        self._reader = backend.reading()
+        self._reading = ThreadPoolExecutor(backend.readers, thread_name_prefix="store-read")
+        self._writing = None if readonly else Writer(backend, backend.writing(), self._ended)
+        taking = None if readonly else backend.taking()
+        self._taking = self._writing if taking is None else Writer(backend, taking, self._ended)
         self._closed = False
         self.listeners: list[CommitListener] = []
         self.failures: list[FailureListener] = []
+
+    @property
+    def place(self) -> str:
+        """Where it is, for sentences."""
+        return str(self.backend)
 
     async def read(self, work: TransactionWork[_T]) -> _T:
         """Run `work` on one consistent snapshot."""
@@ -99,27 +100,45 @@ class Database:
         """Like `write`, for one item; those that wait for the same `work` are done at once."""
         return await _settled(self.submit(work, item, urgency))
 
-    def submit(
-        self, work: WorkOnMany[_Item, _T], item: _Item, urgency: Urgency, *, safe: bool = False
+    def take(
+        self, work: WorkOnMany[_Item, _T], item: _Item, urgency: Urgency
     ) -> asyncio.Future[_T]:
-        """Like `write_together`. The future is settled whether anybody waits for it or not.
+        """Like `write_together`, for what depends on nothing that others write at the same time:
+        it does not wait for them where the database permits it.
 
-        `safe`: somebody outside is told that it is stored, so the file must still be where the
-        next start looks for it.
+        The future is settled whether anybody waits for it or not. Somebody outside is told that it
+        is stored, so it must still be where the next start looks for it.
         """
-        if self._writing is None:
-            raise Permanent(f"{self.path} was opened for reading only")
+        return self._submit(self._taking, work, item, urgency, safe=True)
+
+    def submit(
+        self, work: WorkOnMany[_Item, _T], item: _Item, urgency: Urgency
+    ) -> asyncio.Future[_T]:
+        """Like `write_together`. The future is settled whether anybody waits for it or not."""
+        return self._submit(self._writing, work, item, urgency, safe=False)
+
+    def _submit(
+        self,
+        writer: Writer | None,
+        work: WorkOnMany[_Item, _T],
+        item: _Item,
+        urgency: Urgency,
+        *,
+        safe: bool,
+    ) -> asyncio.Future[_T]:
+        if writer is None:
+            raise Permanent(f"{self.place} was opened for reading only")
         self._must_be_open()
         loop = asyncio.get_running_loop()
         completion: asyncio.Future[_T] = loop.create_future()
-        self._writing.add(Unit(work, item, urgency, completion, loop.time(), safe))
+        writer.add(Unit(work, item, urgency, completion, loop.time(), safe))
         return completion
 
     async def forget_pages(self) -> None:
         """Let what follows read the disk again. A page that was read damaged stays so in the
         memory of its connection, even after the disk has been mended."""
-        if self._writer is not None:
-            await self.write(lambda c: c.exec_driver_sql("PRAGMA shrink_memory"))
+        if self._writing is not None:
+            await self.write(self.backend.forget_pages)
         await asyncio.to_thread(self._reader.dispose)  # those in use end with their transaction
 
     async def close(self) -> None:
@@ -127,19 +146,19 @@ class Database:
         self._closed = True
         await asyncio.to_thread(self._reading.shutdown)
         self._reader.dispose()
-        if self._writing is not None:
-            await asyncio.to_thread(self._writing.close)
+        for writer in filter(None, {self._writing, self._taking}):
+            await asyncio.to_thread(writer.close)
 
     async def _read(self, work: TransactionWork[_T]) -> _T:
         self._must_be_open()
         loop = asyncio.get_running_loop()
         began, done = loop.time(), True
-        transaction = partial(_transact, self.files, self._reader, work)
+        transaction = partial(_transact, self.backend, self._reader, work)
         try:
             return await loop.run_in_executor(self._reading, transaction)
         except SQLAlchemyError as error:
             done = False
-            raise self._reported("read", sqlite.translated(error, self.path)) from error
+            raise self._reported("read", self.backend.translated(error)) from error
         except StoreFailure as failure:
             done = False
             raise self._reported("read", failure) from None
@@ -148,14 +167,14 @@ class Database:
 
     def _must_be_open(self) -> None:
         if self._closed:
-            raise Temporary(f"the store {self.path} is closed; the daemon is stopping")
+            raise Temporary(f"the store {self.place} is closed; the daemon is stopping")
 
     def _ended(self, outcome: WriteResult) -> None:
         """Tell whoever waits for it, and the listeners."""
         unit, result, error = outcome
         fault = error
         if isinstance(error, SQLAlchemyError):
-            fault = sqlite.translated(error, self.path)
+            fault = self.backend.translated(error)
             fault.__cause__ = error
         if fault is None:
             unit.completion.set_result(result)
@@ -175,9 +194,15 @@ class Database:
         return error
 
 
-def _transact(files: Files, engine: Engine, work: TransactionWork[_T]) -> _T:
-    files.check()
-    with engine.begin() as connection:
-        done = work(connection)
-    files.check()  # what is in a file that nobody will find again is not stored
+def _transact(backend: Backend, reader: Transactions, work: TransactionWork[_T]) -> _T:
+    backend.check()
+    try:
+        with reader.begin() as connection:
+            done = work(connection)
+    except SQLAlchemyError as error:
+        if not backend.worth_repeating(error):
+            raise
+        with reader.begin() as connection:
+            done = work(connection)
+    backend.check()  # what is in a file that nobody will find again is not stored
     return done

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, select, update
 
 from daemon.adapters.store.ledger import Ledger, Line, packed
 from daemon.adapters.store.schema import freezes_table, to_stamp
-from daemon.adapters.store.sqlite import insert
+from daemon.adapters.store.statements import insert
 from daemon.core.recovery.guardrails import Freeze
 
 
@@ -36,7 +36,7 @@ def in_force(now: datetime, connection: Connection) -> list[Freeze]:
 def add_freeze(ledger: Ledger, freeze: Freeze, connection: Connection) -> None:
     """Keep a freeze in the place of an earlier one of its scope."""
     row = {**dict(freeze), "thawed_by": None, "thawed_at": None}
-    added = insert(freezes_table).values(row)
+    added = insert(connection, freezes_table).values(row)
     changed = {name: added.excluded[name] for name in row if name != "scope"}
     connection.execute(
         added.on_conflict_do_update(index_elements=[freezes_table.c.scope], set_=changed)

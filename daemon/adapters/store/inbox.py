@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import NamedTuple
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import ColumnElement, Connection, delete, select, true, update
 
 from daemon.adapters.store.database import Database, to_its_end
+from daemon.adapters.store.replicas import database_now, utc_now, without_owner
 from daemon.adapters.store.schema import alert_ends, delivery_waits, inbox
-from daemon.adapters.store.sqlite import insert, portions
+from daemon.adapters.store.statements import insert, insert_missing, portions
 from daemon.core.ports.urgency import Urgency
 from daemon.core.values.outcome import Temporary
 
@@ -34,18 +35,27 @@ class SqlInbox:
     """The deliveries of one store. `start` before the first `put`, `stop` after the last."""
 
     def __init__(
-        self, database: Database, max_pending: int = MAX_PENDING, remember: timedelta = REMEMBER
+        self,
+        database: Database,
+        max_pending: int = MAX_PENDING,
+        remember: timedelta = REMEMBER,
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._database = database
+        self._clock = clock
         self._max_pending = max_pending
         self._remember = remember
         # Since when, by the loop, each one waits; from before the start, since it.
         self._waiting: dict[str, float] = {}
         self._takes = False
+        self._owner = ""
 
-    async def start(self) -> None:
-        """See what an earlier run left behind, and begin to take."""
-        left = select(inbox.c.identity).where(delivery_waits).order_by(inbox.c.arrival)
+    async def start(self, owner: str = "") -> None:
+        """See what an earlier run left behind, and begin to take. `owner`: the replica whose
+        deliveries these are; empty for the only daemon of its store, whose all of them are."""
+        self._owner = owner
+        left = select(inbox.c.identity).where(delivery_waits, self._ours)
+        left = left.order_by(inbox.c.arrival)
 
         def work(connection: Connection) -> Sequence[str]:
             return connection.execute(left).scalars().all()
@@ -53,6 +63,14 @@ class SqlInbox:
         found = await self._database.read(work)
         self._waiting = dict.fromkeys(found, asyncio.get_running_loop().time())
         self._takes = True
+
+    async def take_over(self, most: int) -> int:
+        """Make so many deliveries ours that nobody alive works off, the oldest first; how many."""
+        taken = await self._database.write(partial(self._take_over, most), Urgency.HIGH)
+        now = asyncio.get_running_loop().time()
+        for identity in taken:
+            self._waiting.setdefault(identity, now)
+        return len(taken)
 
     def stop(self) -> None:
         """Take no more; what is on its way is written before the database closes."""
@@ -68,7 +86,7 @@ class SqlInbox:
         is unprocessed.
         """
         if not self._takes:
-            raise Temporary(f"the inbox in {self._database.path} takes nothing now")
+            raise Temporary(f"the inbox in {self._database.place} takes nothing now")
         waiting = len(self._waiting)
         if waiting >= self._max_pending:
             raise Temporary(
@@ -76,7 +94,7 @@ class SqlInbox:
                 "send this one again later"
             )
         put = _Put(identity, body, at)
-        stored = self._database.submit(self._store, put, Urgency.HIGH, safe=True)
+        stored = self._database.take(self._store, put, Urgency.HIGH)
         first = identity not in self._waiting
         self._waiting.setdefault(identity, asyncio.get_running_loop().time())
         stored.add_done_callback(partial(self._count, identity, first))
@@ -84,8 +102,8 @@ class SqlInbox:
         return await asyncio.shield(stored)
 
     async def pending(self, limit: int) -> list[tuple[str, bytes]]:
-        """(identity, body) of unprocessed deliveries, oldest first."""
-        query = select(inbox.c.identity, inbox.c.body).where(delivery_waits)
+        """(identity, body) of our unprocessed deliveries, oldest first."""
+        query = select(inbox.c.identity, inbox.c.body).where(delivery_waits, self._ours)
         query = query.order_by(inbox.c.arrival).limit(limit)
 
         def work(connection: Connection) -> list[tuple[str, bytes]]:
@@ -145,6 +163,7 @@ class SqlInbox:
         rows: dict[str, dict[str, object]] = {}
         for put in puts:  # the first of two identical ones is stored
             row = {"received_at": put.at, "body": put.body, "processed": False}
+            row["owner"] = self._owner
             rows.setdefault(put.identity, {"identity": put.identity, **row})
         before = min(put.at for put in puts) - self._remember
         new = _add(list(rows.values()), before, connection)
@@ -153,6 +172,26 @@ class SqlInbox:
             answers.append(put.identity in new)
             new.discard(put.identity)
         return answers
+
+    @property
+    def _ours(self) -> ColumnElement[bool]:
+        return inbox.c.owner == self._owner if self._owner else true()
+
+    def _take_over(self, most: int, connection: Connection) -> Sequence[str]:
+        """Whoever does it needs no lease: to work a delivery off twice is harmless."""
+        now = database_now(connection, self._clock)
+        query = (
+            select(inbox.c.identity)
+            .where(delivery_waits, without_owner(inbox.c.owner, now))
+            .order_by(inbox.c.arrival)
+            .limit(most)
+            .with_for_update(skip_locked=True)
+        )
+        taken = connection.execute(query).scalars().all()
+        for some in portions(taken):
+            mine = update(inbox).where(inbox.c.identity.in_(some))
+            connection.execute(mine.values(owner=self._owner))
+        return taken
 
     def _count(self, identity: str, first: bool, stored: asyncio.Future[bool]) -> None:
         new = stored.exception() is None and stored.result()
@@ -169,8 +208,7 @@ def _add(rows: list[dict[str, object]], before: datetime, connection: Connection
     """Insert what is not there yet, or was processed and came before that moment; returns the
     identities that are new.
 
-    Looking first and inserting plainly is several times faster than one statement that returns
-    what it inserted; this is the only writer, so nothing comes in between.
+    Looking first and inserting then is several times faster than one statement that does both.
     """
     names = [str(row["identity"]) for row in rows]
     old = inbox.c.processed & (inbox.c.received_at < before)
@@ -178,9 +216,7 @@ def _add(rows: list[dict[str, object]], before: datetime, connection: Connection
     there = select(inbox.c.identity).where(inbox.c.identity.in_(names))
     known = set(connection.execute(there).scalars())
     new = [row for row in rows if row["identity"] not in known]
-    if new:
-        connection.execute(inbox.insert(), new)
-    return {str(row["identity"]) for row in new}
+    return insert_missing(connection, inbox, new, inbox.c.identity) if new else set()
 
 
 def _finish(
@@ -191,7 +227,7 @@ def _finish(
         done = update(inbox).where(inbox.c.identity.in_(some), delivery_waits)
         connection.execute(done.values(processed=True))
     if ended:
-        end = insert(alert_ends)
+        end = insert(connection, alert_ends)
         connection.execute(
             end.on_conflict_do_update(
                 index_elements=[alert_ends.c.alert],

@@ -1,12 +1,12 @@
 """The journal of incidents in SQL: `daemon.core.ports.journal.Journal`.
 
-An entry, its head row, locks and marks change in one transaction. Time is the drafts' own; a
-store never reads a clock.
+An entry, its head row, locks and marks change in one transaction. Time is the drafts' own; only
+leases are reckoned by a clock (`daemon.adapters.store.replicas`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -18,8 +18,9 @@ from daemon.adapters.store import freezes as freezing
 from daemon.adapters.store import locks, queries
 from daemon.adapters.store.database import Database
 from daemon.adapters.store.ledger import Ledger, last_anchor
+from daemon.adapters.store.replicas import utc_now
 from daemon.adapters.store.schema import changes_table, events, head_is_open, heads, marks
-from daemon.adapters.store.sqlite import insert
+from daemon.adapters.store.statements import insert
 from daemon.core.changes.suspects import REPORTED_PREFIX, Change, HealthMark
 from daemon.core.incident.alert_routes import Routes
 from daemon.core.incident.events import FORMAT, Draft, Entry, decode
@@ -27,14 +28,13 @@ from daemon.core.ports.journal import (
     ALL_INCIDENTS,
     AlertSighting,
     Claim,
-    ClaimRefused,
     Head,
     HeadState,
     IncidentSearch,
     KeyTaken,
     RuleOpenings,
-    SequenceConflict,
 )
+from daemon.core.ports.replicas import Fence
 from daemon.core.ports.urgency import Urgency
 from daemon.core.recovery.guardrails import ActionScope, Freeze, Guard, Limits
 from daemon.core.values.anchor import Anchor
@@ -45,20 +45,32 @@ from daemon.core.values.seal import Keyring
 class SqlJournal:
     """The incidents of one store."""
 
-    def __init__(self, database: Database, ledger: Ledger | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        ledger: Ledger | None = None,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
         self.database = database
         self.ledger = ledger or Ledger(Keyring())
+        self._clock = clock
 
     async def open(
-        self, incident: str, key: str, drafts: Sequence[Draft], state: HeadState
+        self,
+        incident: str,
+        key: str,
+        drafts: Sequence[Draft],
+        state: HeadState,
+        *,
+        owner: str = "",
     ) -> None:
-        """Start an incident. Raises KeyTaken if one with that key is open.
+        """Start an incident, `owner`'s to conduct. Raises KeyTaken if one with that key is open.
 
         ValueError without a draft: an incident begins with an entry.
         """
         if not drafts:
             raise ValueError("an incident begins with at least one entry")
-        opening = appending.Opening(incident, key, drafts, state)
+        opening = appending.Opening(incident, key, drafts, state, owner)
         await self.database.write_together(self._start, opening, Urgency.HIGH)
 
     async def append(
@@ -72,8 +84,10 @@ class SqlJournal:
         release: bool = False,
         marks: appending.Marks | None = None,
         urgency: Urgency = Urgency.NORMAL,
+        fence: Fence | None = None,
     ) -> None:
-        """Append after `expected`, durably, all or nothing. Raises Conflict or ClaimRefused.
+        """Append after `expected`, durably, all or nothing. Raises Conflict, ClaimRefused or
+        NotOwner.
 
         Without drafts only the head changes: its phase or wake time, say. A closed incident
         takes entries too (its review), but stays closed. ValueError if something needs the time
@@ -81,7 +95,9 @@ class SqlJournal:
         """
         if not drafts and (claim or release or marks or state.closed):
             raise ValueError("this append needs an entry, for it takes its time from there")
-        append = appending.Append(incident, expected, drafts, state, claim, release, marks or {})
+        append = appending.Append(
+            incident, expected, drafts, state, claim, release, marks or {}, fence
+        )
         await self.database.write_together(self._append, append, urgency)
 
     async def read(self, incident: str, after: int = 0) -> list[Entry]:
@@ -152,8 +168,12 @@ class SqlJournal:
         Whether it is `rolling` is not remembered: that is over soon, and only a look tells.
         """
         row = {name: value for name, value in change if name != "rolling"}
-        added = insert(changes_table).values(row).on_conflict_do_nothing()
-        await self.database.write(lambda connection: connection.execute(added))
+
+        def work(connection: Connection) -> None:
+            added = insert(connection, changes_table).values(row)
+            connection.execute(added.on_conflict_do_nothing())
+
+        await self.database.write(work)
 
     async def changes(self, subject: str) -> list[Change]:
         """The changes of a subject, oldest first."""
@@ -183,8 +203,8 @@ class SqlJournal:
 
     def _append(
         self, connection: Connection, appends: Sequence[appending.Append]
-    ) -> list[SequenceConflict | ClaimRefused | None]:
-        return appending.append(self.ledger, connection, appends)
+    ) -> list[appending.Refusal | None]:
+        return appending.append(self.ledger, connection, appends, self._clock)
 
     async def _changes(self, query: Select[Any]) -> list[Change]:
         ordered = query.order_by(changes_table.c.at, changes_table.c.subject, changes_table.c.item)

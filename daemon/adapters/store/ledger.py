@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Connection, select
@@ -88,7 +87,7 @@ class Ledger:
         if lines:
             self._add(connection, connection.execute(_LAST).one_or_none(), lines)
 
-    def take_key(self, path: Path, connection: Connection) -> None:
+    def take_key(self, place: object, connection: Connection) -> None:
         """Note that a key was set, changed or given up, if it was. Raises Permanent if the key
         that the last row was made with is not known here."""
         last = connection.execute(_LAST).one_or_none()
@@ -97,7 +96,7 @@ class Ledger:
         known = _key_after(last)
         if self.keyring.find(known) is None:
             raise Permanent(
-                f"the journal in {path} is kept with the audit key {known}, which is not set: "
+                f"the journal in {place} is kept with the audit key {known}, which is not set: "
                 "name it by `audit.key`, or by `audit.former_keys` if it is not to be used again"
             )
         self._add(connection, last, ())

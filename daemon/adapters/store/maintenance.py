@@ -17,10 +17,12 @@ from daemon.adapters.store.database import Database
 from daemon.adapters.store.files import COMPANIONS, companion, mark_made, set_aside
 from daemon.adapters.store.journal import SqlJournal
 from daemon.adapters.store.ledger import Ledger
-from daemon.adapters.store.open_store import bring_up, must_exist, version_of
+from daemon.adapters.store.open_store import backend_for
+from daemon.adapters.store.place import StorePlace
 from daemon.adapters.store.process_lock import held, held_itself
 from daemon.adapters.store.schema import SCHEMA
-from daemon.adapters.store.sqlite import explained, integrity_check
+from daemon.adapters.store.sqlite import explained
+from daemon.adapters.store.tables import bring_up, must_exist, version_of
 from daemon.core.ports.store import StoreDamaged
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.seal import Keyring
@@ -29,15 +31,17 @@ NO_KEYS = Keyring()
 """For a journal whose digests are not keyed."""
 
 
-async def check_store(path: Path, keyring: Keyring = NO_KEYS) -> list[str]:
-    """What is wrong with the database, one sentence each: every page, row and index is read, and
-    every incident's chain followed. Empty if it is whole. It works beside a running daemon.
+async def check_store(place: StorePlace, keyring: Keyring = NO_KEYS) -> list[str]:
+    """What is wrong with the database, one sentence each: every page, row and index is read (of
+    PostgreSQL every row), and every incident's chain followed. Empty if it is whole. It works
+    beside running daemons.
 
-    Raises Permanent if there is no such file, Temporary if it cannot be read now.
+    Raises Permanent if there is no such store, Temporary if it cannot be read now.
     """
-    must_exist(path)
-    async with _opened(path, readonly=True) as database:
-        return await _findings(database, path, keyring)
+    if isinstance(place, Path):
+        must_exist(place)
+    async with _opened(place, readonly=True) as database:
+        return await _findings(database, place, keyring)
 
 
 async def backup_store(path: Path, target: Path, keyring: Keyring = NO_KEYS) -> None:
@@ -111,11 +115,11 @@ async def _must_be_whole(copy: Path, original: Path, keyring: Keyring) -> None:
         )
 
 
-async def _findings(database: Database, path: Path, keyring: Keyring) -> list[str]:
+async def _findings(database: Database, place: StorePlace, keyring: Keyring) -> list[str]:
     """What is wrong with it. The chains are followed in tables of today's schema alone."""
     try:
-        found = await database.read(integrity_check)
-        if found or await database.read(partial(version_of, path)) < SCHEMA:
+        found = await database.read(database.backend.integrity_check)
+        if found or await database.read(partial(version_of, place)) < SCHEMA:
             return found
         audited = await audit_journal(SqlJournal(database, Ledger(keyring)))
         return [str(found) for found in audited.breaks]
@@ -124,8 +128,8 @@ async def _findings(database: Database, path: Path, keyring: Keyring) -> list[st
 
 
 @asynccontextmanager
-async def _opened(path: Path, *, readonly: bool) -> AsyncIterator[Database]:
-    database = Database(path, readonly=readonly)
+async def _opened(place: StorePlace, *, readonly: bool) -> AsyncIterator[Database]:
+    database = Database(backend_for(place), readonly=readonly)
     try:
         yield database
     finally:

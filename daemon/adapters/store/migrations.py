@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 
 from sqlalchemy import Connection, update
 
-from daemon.adapters.store import begin_ledger, organization_step
+from daemon.adapters.store import begin_ledger, organization_step, sharing_step
 from daemon.adapters.store.oncall_tables import ONCALL_TABLES
+from daemon.adapters.store.replica_tables import REPLICA_TABLES
 from daemon.adapters.store.schema import SCHEMA, meta
 from daemon.adapters.store.tell_outcomes import tell_outcomes
 from daemon.core.recovery.guardrails import service_of
@@ -78,6 +79,8 @@ _STEPS: Mapping[int, tuple[str | Callable[[Connection], None], ...]] = {
     ),
     7: organization_step.STEPS,
     8: ONCALL_TABLES,
+    9: REPLICA_TABLES,
+    10: sharing_step.STEPS,
 }
 """From that schema to the next. Written out: `schema` tells how the tables look today only."""
 

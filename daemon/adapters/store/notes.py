@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, select
 
 from daemon.adapters.store.database import Database
+from daemon.adapters.store.news import count_up
 from daemon.adapters.store.schema import meta
-from daemon.adapters.store.sqlite import insert
+from daemon.adapters.store.statements import insert
+from daemon.core.ports.news import note_topic
 
 
 class SqlNotes:
@@ -31,11 +33,17 @@ class SqlNotes:
 
     async def write(self, name: str, values: Sequence[str]) -> None:
         """Keep these words in place of those before."""
-        put = insert(meta).values(name=_row(name), value=json.dumps(list(values)))
-        put = put.on_conflict_do_update(
-            index_elements=[meta.c.name], set_={"value": put.excluded.value}
-        )
-        await self._database.write(lambda connection: connection.execute(put))
+
+        def work(connection: Connection) -> None:
+            put = insert(connection, meta)
+            put = put.values(name=_row(name), value=json.dumps(list(values)))
+            put = put.on_conflict_do_update(
+                index_elements=[meta.c.name], set_={"value": put.excluded.value}
+            )
+            connection.execute(put)
+            count_up(connection, note_topic(name))
+
+        await self._database.write(work)
 
 
 def _row(name: str) -> str:

@@ -6,15 +6,16 @@ import asyncio
 import secrets
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path
 
 import structlog
 from sqlalchemy import Connection, delete, select
 
 from daemon.adapters.store.database import Database, to_its_end
+from daemon.adapters.store.news import count_up
 from daemon.adapters.store.schema import meta
-from daemon.adapters.store.sqlite import insert
+from daemon.adapters.store.statements import insert
 from daemon.core.people.signing_keys import SigningKey, SigningKeys
+from daemon.core.ports.news import KEYS
 from daemon.core.values.outcome import Permanent
 
 ROW = "keys"
@@ -41,16 +42,21 @@ class SqlKeys:
 
     async def begin(self) -> None:
         """Read the keys; the first is made, or taken over from a store of before."""
-        self._current = await self._database.write(partial(_begun, self._database.path))
+        self._current = await self._database.write(partial(_begun, self._database.place))
 
     async def read(self) -> SigningKeys:
         """The keys as they stand in the store, which may be another process's."""
-        found = await self._database.read(partial(_found, self._database.path))
+        found = await self._database.read(partial(_found, self._database.place))
         if found is None:
             raise Permanent(
-                f"{self._database.path} has no keys yet; start this version's daemon on it once"
+                f"{self._database.place} has no keys yet; start this version's daemon on it once"
             )
         return found
+
+    async def recall(self) -> None:
+        """Take over what another replica has rotated. Raises Temporary, Permanent."""
+        async with self._turn:
+            self._current = await self.read()
 
     async def rotate(
         self, by: str, now: datetime, *, revoke: bool, longest: timedelta
@@ -63,10 +69,11 @@ class SqlKeys:
         self, by: str, now: datetime, *, revoke: bool, longest: timedelta
     ) -> SigningKeys:
         def work(connection: Connection) -> SigningKeys:
-            before = _begun(self._database.path, connection)
+            before = _begun(self._database.place, connection)
             new = _new(before, now, by)
             after = before.rotated(new, revoke=revoke, longest=longest)
             _write(connection, after)
+            count_up(connection, KEYS)
             return after
 
         async with self._turn:  # or the earlier of two could be the one that is remembered
@@ -76,9 +83,9 @@ class SqlKeys:
         return self._current
 
 
-def _begun(path: Path, connection: Connection) -> SigningKeys:
+def _begun(place: str, connection: Connection) -> SigningKeys:
     """The keys; there are some after this."""
-    found = _found(path, connection)
+    found = _found(place, connection)
     if found is None:
         found = _old(connection) or SigningKeys(keys=(_new(None, datetime.now(UTC), MAKER),))
         _write(connection, found)
@@ -86,7 +93,7 @@ def _begun(path: Path, connection: Connection) -> SigningKeys:
     return found
 
 
-def _found(path: Path, connection: Connection) -> SigningKeys | None:
+def _found(place: str, connection: Connection) -> SigningKeys | None:
     text = connection.scalar(select(meta.c.value).where(meta.c.name == ROW))
     if text is None:
         return None
@@ -94,7 +101,7 @@ def _found(path: Path, connection: Connection) -> SigningKeys | None:
         return SigningKeys.model_validate_json(text)
     except ValueError:  # its text would hold the secrets
         raise Permanent(
-            f"{path}: the keys that sign links are damaged; delete the row `{ROW}` of its table "
+            f"{place}: the keys that sign links are damaged; delete the row `{ROW}` of its table "
             "`meta`, and new ones are made: links that are out will not be valid any more"
         ) from None
 
@@ -117,7 +124,7 @@ def _new(before: SigningKeys | None, now: datetime, by: str) -> SigningKey:
 
 def _write(connection: Connection, keys: SigningKeys) -> None:
     values = {"name": ROW, "value": keys.model_dump_json()}
-    added = insert(meta).values(values)
+    added = insert(connection, meta).values(values)
     connection.execute(
         added.on_conflict_do_update(index_elements=[meta.c.name], set_={"value": values["value"]})
     )

@@ -1,44 +1,36 @@
 """All that is SQLite's own: how to connect, how a write begins, and what its errors mean.
 
-The other modules of the store are plain SQL; PostgreSQL needs a sibling of this one only.
+Its sibling is `postgresql`; the other modules of the store are plain SQL.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
-from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from daemon.adapters.store.backend import BackendKind
+from daemon.adapters.store.files import Files, begin_anew, mark_made, must_not_be_missing
+from daemon.adapters.store.process_lock import held, held_itself
+from daemon.adapters.store.tables import must_exist, prepare_tables
 from daemon.core.ports.store import Fault, StoreDamaged, StoreDown
 from daemon.core.values.outcome import Permanent, Temporary
-
-__all__ = [
-    "BUSY_SECONDS",
-    "READERS",
-    "damaged",
-    "explained",
-    "insert",
-    "integrity_check",
-    "portions",
-    "quick_check",
-    "reading_engine",
-    "translated",
-    "writing_engine",
-]
 
 BUSY_SECONDS = 5
 """How long a write waits for another process (a backup, a shell) that holds the file."""
 
-READERS = 4
-"""Reads at the same time."""
-_VALUES = 1000  # in one IN (…): databases bound the parameters of a statement
+CHECKED_AT_START = 256 << 20
+"""Bytes up to which a database is read through at the start: a fifth of a second, or a few on a
+slow disk. Beyond that only `stopgap store check` does it."""
+
+_READERS = 4
 _BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _FAULTS = {
     sqlite3.SQLITE_BUSY: f"is held by another program for more than {BUSY_SECONDS} s; "
@@ -62,41 +54,144 @@ _OF_THE_STORE: Mapping[int, Fault] = {
 _MOST_FINDINGS = 10
 
 
-def writing_engine(path: Path) -> Engine:
-    """One connection, on which every transaction is a write from its first statement on."""
-    return _engine(
-        URL.create("sqlite", database=str(path)),
-        {"journal_mode": "WAL", "synchronous": "FULL", "foreign_keys": "ON"},
-        "BEGIN IMMEDIATE",
-        pool_size=1,
-    )
+class SqliteBackend:
+    """`daemon.adapters.store.backend.Backend` on one file."""
+
+    kind: BackendKind = "sqlite"
+    readers = _READERS
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.beside: Path | None = path
+        self.files = Files(path)
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    @contextmanager
+    def opened(self, *, new: bool, readonly: bool) -> Iterator[SqliteBackend]:
+        """Its real path, held against other daemons unless it is only read."""
+        if readonly:
+            must_exist(self.path)
+            yield self
+            return
+        with ExitStack() as stack:
+            path = stack.enter_context(held(self.path))
+            if new:
+                begin_anew(path)
+            must_not_be_missing(path)
+            stack.enter_context(held_itself(path))
+            yield SqliteBackend(path)
+
+    def prepare(self) -> None:
+        """Make the tables in an empty file; bring those of any other up to today's."""
+        transactions = self.writing()
+        try:
+            with transactions.begin() as connection:
+                prepare_tables(
+                    connection, self, lambda: must_not_be_missing(self.path, is_empty=True)
+                )
+        finally:
+            transactions.dispose()
+        mark_made(self.path)
+
+    def remember(self, connection: Connection) -> None:
+        """Its files are there now, the log of an open connection too."""
+        self.files.remember()
+
+    def check(self) -> None:
+        """Raises StoreDown if its files are not those that were opened."""
+        self.files.check()
+
+    def lost(self) -> str:
+        """Which file is not as it was opened."""
+        return self.files.lost()
+
+    def reading(self) -> SqliteTransactions:
+        """On a few connections that cannot write; WAL lets them read beside the writer."""
+        url = URL.create(
+            "sqlite",
+            database=f"file:{quote(str(self.path))}",
+            query={"mode": "ro", "uri": "true"},
+        )
+        return SqliteTransactions(_engine(url, {"query_only": "ON"}, "BEGIN", self.readers))
+
+    def writing(self) -> SqliteTransactions:
+        """On one connection, on which every transaction is a write from its first statement on."""
+        pragmas = {"journal_mode": "WAL", "synchronous": "FULL", "foreign_keys": "ON"}
+        url = URL.create("sqlite", database=str(self.path))
+        return SqliteTransactions(_engine(url, pragmas, "BEGIN IMMEDIATE", 1))
+
+    def taking(self) -> None:
+        """None: SQLite has one writer."""
+
+    def undone(self, connection: Connection) -> bool:
+        """SQLite answers some faults by taking back the whole transaction, and would then commit
+        each further statement by itself."""
+        return not getattr(connection.connection.dbapi_connection, "in_transaction", False)
+
+    def worth_repeating(self, error: BaseException) -> bool:
+        """Never: it has waited for others already."""
+        return False
+
+    def out_of_reach(self, error: BaseException) -> bool:
+        """Never: each transaction finds out for itself."""
+        return False
+
+    def translated(self, error: SQLAlchemyError) -> Temporary | Permanent:
+        """The failure as the stages know it, in a sentence that names the file and the mend."""
+        if isinstance(error, PoolTimeout):
+            text = f"{self.path}: no connection became free; too much is being read at once"
+            return Temporary(text)
+        return explained(error.orig if isinstance(error, DBAPIError) else error, self.path)
+
+    def damaged(self, finding: str) -> str:
+        """What to do about a damaged database, in a sentence."""
+        return _damaged(self.path, finding)
+
+    def is_small(self) -> bool:
+        """By the size of its file."""
+        return self.path.stat().st_size <= CHECKED_AT_START
+
+    def quick_check(self, connection: Connection) -> list[str]:
+        """What is wrong with the pages and rows; it reads all of them, but does not compare
+        indexes with their tables."""
+        return _findings(connection, "quick_check")
+
+    def integrity_check(self, connection: Connection) -> list[str]:
+        """Likewise, indexes and all."""
+        return _findings(connection, "integrity_check")
+
+    def touch(self, connection: Connection) -> None:
+        """Change the number that SQLite leaves to its users; nothing reads it."""
+        now = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+        connection.exec_driver_sql(f"PRAGMA user_version = {(now + 1) % 1000}")
+
+    def forget_pages(self, connection: Connection) -> None:
+        """A page that was read damaged stays so in the memory of its connection, even after the
+        disk has been mended."""
+        connection.exec_driver_sql("PRAGMA shrink_memory")
 
 
-def reading_engine(path: Path) -> Engine:
-    """A few connections that cannot write; WAL lets them read beside the writer."""
-    url = URL.create(
-        "sqlite",
-        database=f"file:{quote(str(path))}",
-        query={"mode": "ro", "uri": "true"},
-    )
-    return _engine(url, {"query_only": "ON"}, "BEGIN", pool_size=READERS)
+class SqliteTransactions:
+    """`daemon.adapters.store.backend.Transactions` of one engine."""
 
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
 
-def portions(values: Sequence[str]) -> Iterator[Sequence[str]]:
-    """The values in portions of which each fits into one statement."""
-    for start in range(0, len(values), _VALUES):
-        yield values[start : start + _VALUES]
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """A transaction: on disk when this ends well."""
+        with self.engine.begin() as connection:
+            yield connection
 
-
-def translated(error: SQLAlchemyError, path: Path) -> Temporary | Permanent:
-    """The failure as the stages know it, in a sentence that names the file and the mend."""
-    if isinstance(error, PoolTimeout):
-        return Temporary(f"{path}: no connection became free; too much is being read at once")
-    return explained(error.orig if isinstance(error, DBAPIError) else error, path)
+    def dispose(self) -> None:
+        """Close the connections that nobody uses."""
+        self.engine.dispose()
 
 
 def explained(cause: BaseException | None, path: Path) -> Temporary | Permanent:
-    """Likewise, of what sqlite3 raises."""
+    """What sqlite3 raises, as `translated` has it."""
     code = getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # the primary code
     if code == sqlite3.SQLITE_FULL:
         text = f"the disk of {path} is full; free some space: nothing was acknowledged ({cause})"
@@ -106,27 +201,15 @@ def explained(cause: BaseException | None, path: Path) -> Temporary | Permanent:
         fault = _OF_THE_STORE.get(code)
         return Temporary(text) if fault is None else StoreDown(fault, text)
     if code in _BROKEN:
-        return StoreDamaged("damaged", damaged(path, str(cause)))
+        return StoreDamaged("damaged", _damaged(path, str(cause)))
     return Permanent(f"{path}: the database refused a statement: {cause}")
 
 
-def damaged(path: Path, finding: str) -> str:
-    """What to do about a damaged database, in a sentence."""
+def _damaged(path: Path, finding: str) -> str:
     return (
         f"{path} is damaged or no SQLite database ({finding}); `stopgap store check` looks through "
         "it; stop the daemon and `stopgap store restore` a backup"
     )
-
-
-def quick_check(connection: Connection) -> list[str]:
-    """What is wrong with the pages and rows of the database; empty if it is sound. It reads all of
-    it, but does not compare indexes with their tables."""
-    return _findings(connection, "quick_check")
-
-
-def integrity_check(connection: Connection) -> list[str]:
-    """Likewise, indexes and all."""
-    return _findings(connection, "integrity_check")
 
 
 def _findings(connection: Connection, pragma: str) -> list[str]:

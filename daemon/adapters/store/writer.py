@@ -14,9 +14,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
+from daemon.adapters.store.backend import Backend, Transactions
 from daemon.adapters.store.turns import BatchWork, Unit, WriteQueue
 from daemon.core.ports.store import StoreFailure
 
@@ -24,6 +25,8 @@ CROWD = 3
 GATHER_SECONDS = 0.004
 """After a commit that served a crowd, the next begins no sooner than that after it, so that it
 serves a crowd as well: on a fast disk commits would be many and small otherwise."""
+MOST_TRIES = 3
+"""So often a unit is done in a transaction of its own, if that may help."""
 UNITS_AT_ONCE = 4
 """So many are told of their results before the event loop serves others again."""
 
@@ -44,14 +47,14 @@ class _Undone(Exception):
 
 
 class Writer:
-    """Commits units of work in one thread. `check` raises if the database is not to be used;
-    `ended` is told, on the loop, what became of each unit."""
+    """Commits units of work in one thread, by the transactions of a backend; `ended` is told, on
+    the loop, what became of each unit."""
 
     def __init__(
-        self, engine: Engine, check: Callable[[], None], ended: Callable[[WriteResult], None]
+        self, backend: Backend, transactions: Transactions, ended: Callable[[WriteResult], None]
     ) -> None:
-        self._engine = engine
-        self._check = check
+        self._backend = backend
+        self._transactions = transactions
         self._ended = ended
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store-write")
         self._turns = WriteQueue()
@@ -73,7 +76,7 @@ class Writer:
     def close(self) -> None:
         """Do what waits, and end. Blocks until then; to be called from beside the loop."""
         self._thread.shutdown()
-        self._engine.dispose()
+        self._transactions.dispose()
 
     def _work_off(self) -> None:
         while True:
@@ -94,7 +97,7 @@ class Writer:
         for unit in units:
             jobs.setdefault(unit.work, []).append(unit)
         try:
-            self._check()
+            self._backend.check()
             outcomes = self._carry_out(list(jobs.items()))
         except Exception as error:
             return [WriteResult(unit, None, error) for unit in units]
@@ -103,7 +106,7 @@ class Writer:
     def _confirmed(self, outcomes: list[WriteResult]) -> list[WriteResult]:
         """What is in a file that nobody will find again is not safe."""
         try:
-            self._check()
+            self._backend.check()
         except StoreFailure as lost:
             return [
                 WriteResult(x.unit, None, x.error or lost) if x.unit.safe else x for x in outcomes
@@ -113,13 +116,66 @@ class Writer:
     def _carry_out(self, jobs: Sequence[Job]) -> list[WriteResult]:
         """Raises what kept a transaction from beginning; that was nobody's fault."""
         alone = [(work, [unit]) for work, units in jobs for unit in units]
-        if len(alone) > 1:
+        tries = 0
+        while len(alone) > 1:
+            tries += 1
             try:
-                return _together(self._engine, jobs)
-            except _Undone:
+                return self._together(jobs)
+            except _Undone as undone:
+                cause = undone.__cause__
+                if tries < MOST_TRIES and cause and self._backend.worth_repeating(cause):
+                    continue
                 # A disk that has no room for one of them may have some for another.
-                pass
-        return [outcome for job in alone for outcome in _alone(self._engine, job)]
+                break
+        outcomes: list[WriteResult] = []
+        for done, job in enumerate(alone):
+            outcomes += self._alone(job)
+            error = outcomes[-1].error
+            if error is not None and self._backend.out_of_reach(error):
+                # The others need not wait for the same, one after the other.
+                rest = [unit for _, units in alone[done + 1 :] for unit in units]
+                return [*outcomes, *(WriteResult(unit, None, error) for unit in rest)]
+        return outcomes
+
+    def _together(self, jobs: Sequence[Job]) -> list[WriteResult]:
+        """All in one transaction. Raises _Undone if that cannot be, and OutcomeUnknown."""
+        outcomes: list[WriteResult] = []
+        begun = False
+        try:
+            with self._transactions.begin() as connection:
+                begun = True
+                for job in jobs:
+                    outcomes += self._within_savepoint(connection, job)
+        except SQLAlchemyError as error:
+            if not begun:
+                raise
+            raise _Undone from error
+        return outcomes
+
+    def _within_savepoint(self, connection: Connection, job: Job) -> list[WriteResult]:
+        work, units = job
+        try:
+            with connection.begin_nested():
+                return _results(connection, job)
+        except Exception as error:
+            if self._backend.undone(connection):
+                raise _Undone from error
+            if len(units) > 1:  # one of them is at fault, and the others are not
+                alone = ((work, [unit]) for unit in units)
+                return [x for one in alone for x in self._within_savepoint(connection, one)]
+            return _failed(job, error)
+
+    def _alone(self, job: Job) -> list[WriteResult]:
+        tries = 0
+        while True:
+            tries += 1
+            try:
+                with self._transactions.begin() as connection:
+                    return _results(connection, job)
+            except Exception as error:
+                if tries < MOST_TRIES and self._backend.worth_repeating(error):
+                    continue
+                return _failed(job, error)
 
     def _notify(self, outcomes: Sequence[WriteResult]) -> None:
         loop = asyncio.get_running_loop()
@@ -127,45 +183,6 @@ class Writer:
             loop.call_soon(self._ended, outcome)  # apart, so that no defect keeps others waiting
         if len(outcomes) > UNITS_AT_ONCE:
             loop.call_soon(self._notify, outcomes[UNITS_AT_ONCE:])
-
-
-def _together(engine: Engine, jobs: Sequence[Job]) -> list[WriteResult]:
-    """All in one transaction. Raises _Undone if that cannot be."""
-    outcomes: list[WriteResult] = []
-    with engine.connect() as connection:
-        transaction = connection.begin()
-        try:
-            for job in jobs:
-                outcomes += _within_savepoint(connection, job)
-            transaction.commit()
-        except (SQLAlchemyError, _Undone) as error:
-            transaction.rollback()
-            raise _Undone from error
-    return outcomes
-
-
-def _within_savepoint(connection: Connection, job: Job) -> list[WriteResult]:
-    work, units = job
-    try:
-        with connection.begin_nested():
-            return _results(connection, job)
-    except Exception as error:
-        # SQLite answers some faults by taking back the whole transaction, and would then commit
-        # each further statement by itself.
-        if not getattr(connection.connection.dbapi_connection, "in_transaction", False):
-            raise _Undone from error
-        if len(units) > 1:  # one of them is at fault, and the others are not
-            alone = ((work, [unit]) for unit in units)
-            return [outcome for one in alone for outcome in _within_savepoint(connection, one)]
-        return _failed(job, error)
-
-
-def _alone(engine: Engine, job: Job) -> list[WriteResult]:
-    try:
-        with engine.begin() as connection:
-            return _results(connection, job)
-    except Exception as error:
-        return _failed(job, error)
 
 
 def _results(connection: Connection, job: Job) -> list[WriteResult]:

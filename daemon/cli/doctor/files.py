@@ -8,7 +8,6 @@ import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from daemon import app
 from daemon.adapters.store.file_modes import folder_open, found_open, mend, shown_mode
 from daemon.cli.client import DEFAULT_CONFIG
 from daemon.cli.doctor.context import Installation
@@ -22,7 +21,7 @@ _SECRET = re.compile(r"\$argon2id\$v=|://[^/\s:@]*:[^/\s@]+@")
 async def check_files(installation: Installation) -> AsyncIterator[Finding]:
     """Whether only our own user reads the store, and nobody else decides what is run."""
     well = True
-    for finding in (*_store(app.store_path(installation.settings)), *_configuration(installation)):
+    for finding in (*_store(installation.settings.beside_store), *_configuration(installation)):
         well = False
         yield finding
     if well:

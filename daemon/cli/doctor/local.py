@@ -20,6 +20,8 @@ from pydantic import BaseModel
 from daemon import app
 from daemon.adapters.store import (
     CHECKED_AT_START,
+    PostgresAddress,
+    StorePlace,
     audit_incident,
     must_not_be_missing,
     open_store,
@@ -103,9 +105,13 @@ async def check_secrets(installation: Installation) -> AsyncIterator[Finding]:
 
 
 async def check_store_health(installation: Installation) -> AsyncIterator[Finding]:
-    """The database file: ours, of this version, writable, whole, with room on its disk."""
-    path = app.store_path(installation.settings)
-    folder = path.parent
+    """The database: ours, of this version, whole; a file also writable, with room on its disk."""
+    place = app.store_at(installation.settings, installation.environ)
+    if isinstance(place, PostgresAddress):
+        async for finding in _look_into(installation, place, thorough=False):
+            yield finding
+        return
+    path, folder = place, place.parent
     if not folder.is_dir():
         yield wrong("store", f"there is no folder {folder}", f"mkdir -p {folder}")
         return
@@ -121,10 +127,19 @@ async def check_store_health(installation: Installation) -> AsyncIterator[Findin
     if not path.exists():
         yield good("store", f"{path} will be made at the first start")
         return
+    async for finding in _look_into(
+        installation, path, thorough=path.stat().st_size <= CHECKED_AT_START
+    ):
+        yield finding
+
+
+async def _look_into(
+    installation: Installation, place: StorePlace, *, thorough: bool
+) -> AsyncIterator[Finding]:
+    """What is in it; `thorough`: it is read through. Raises Temporary, Permanent."""
     keyring = keyring_for(installation.settings, installation.environ)
-    async with open_store(path, readonly=True, keyring=keyring) as store:
-        small = path.stat().st_size <= CHECKED_AT_START
-        if small:
+    async with open_store(place, readonly=True, keyring=keyring) as store:
+        if thorough:
             await store.condition.recheck()
         for text in store.condition.faults.values():
             yield wrong("store", *parted(Temporary(text)))
@@ -134,8 +149,8 @@ async def check_store_health(installation: Installation) -> AsyncIterator[Findin
     for found in breaks:
         yield wrong("store", str(found), f"`stopgap audit verify`; {found.mend}")
     if not breaks:
-        how = "" if small else "; it is too large to look through here: `stopgap store check`"
-        yield good("store", f"{path}: its newest incident is whole; open: {count}{how}")
+        how = "" if thorough else "; it is too large to look through here: `stopgap store check`"
+        yield good("store", f"{place}: its newest incident is whole; open: {count}{how}")
 
 
 async def check_address(installation: Installation) -> AsyncIterator[Finding]:

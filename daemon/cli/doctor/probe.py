@@ -70,9 +70,9 @@ async def prove_route(
     why = _objection(plan, guessed=guessed and "stopgap" not in "".join(ours).casefold())
     if why and not installation.test_alert:
         return RouteProof(False, warning(_CHECK, f"its way to us was not tried: {why}", _OPTION))
-    path = app.store_path(installation.settings)
     try:
-        async with open_store(path, readonly=True) as store:
+        place = app.store_at(installation.settings, installation.environ)
+        async with open_store(place, readonly=True) as store:
             return await _sent(store, peer, plan, number)
     except (Temporary, Permanent) as error:
         text, mend = parted(error)

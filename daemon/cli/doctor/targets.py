@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 
 from daemon import app
-from daemon.adapters.store import open_store
+from daemon.adapters.store import open_store, store_is_there
 from daemon.cli.doctor.context import Installation, parted
 from daemon.core.rules.label_names import reference
 from daemon.core.rules.label_values import KnownValues, undiscoverable, watched_names
@@ -41,12 +41,12 @@ async def check_targets(installation: Installation) -> AsyncIterator[Finding]:
 
 async def _kept(installation: Installation, rules: list[Rule]) -> Mapping[str, KnownValues]:
     """What the daemon has kept; nothing if there is no store that can be read."""
-    path = app.store_path(installation.settings)
     found: dict[str, KnownValues] = {}
-    if not path.exists():
-        return found
     try:
-        async with open_store(path, readonly=True) as store:
+        place = app.store_at(installation.settings, installation.environ)
+        if not store_is_there(place):
+            return found
+        async with open_store(place, readonly=True) as store:
             for rule in rules:
                 kept = kept_values(await store.notes.read(note_of(rule.rule)))
                 if kept is not None:

@@ -44,8 +44,13 @@ ReachingEvent = (
 
 def fold(entries: Iterable[e.Entry]) -> Incident:
     """Read a journal into an Incident. Raises ValueError if it does not begin with an opening."""
-    incident: Incident | None = None
-    seq = 0
+    return fold_onto(None, entries)
+
+
+def fold_onto(incident: Incident | None, entries: Iterable[e.Entry]) -> Incident:
+    """The same for an incident of which the entries before these were read already; None where
+    these are all of it."""
+    seq = incident.seq if incident is not None else 0
     for entry in entries:
         if incident is None:
             if not isinstance(entry.event, e.IncidentOpened):

@@ -17,7 +17,14 @@ class Inbox(Protocol):
         """
 
     async def pending(self, limit: int) -> list[tuple[str, bytes]]:
-        """(identity, body) of unprocessed deliveries, oldest first."""
+        """(identity, body) of unprocessed deliveries that are this replica's, oldest first."""
+
+    async def start(self, owner: str = "") -> None:
+        """See which unprocessed deliveries are there, and begin to take: as the replica `owner`;
+        empty for the only daemon of its store, whose all of them are."""
+
+    async def take_over(self, most: int) -> int:
+        """Make so many deliveries ours that nobody alive works off, the oldest first; how many."""
 
     def backlog(self) -> int:
         """How many deliveries are unprocessed."""

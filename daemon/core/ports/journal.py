@@ -15,6 +15,7 @@ from daemon.core.incident.outcome_facts import OutcomeFacts, outcome_facts, pend
 from daemon.core.incident.reasons import Hindrance
 from daemon.core.incident.state import Incident, Phase
 from daemon.core.measurement.problem import Severity
+from daemon.core.ports.replicas import Fence
 from daemon.core.ports.urgency import Urgency
 from daemon.core.recovery.guardrails import ActionScope, Freeze, Guard, Limits
 from daemon.core.values.units import AnyVersion, Frozen, Moment
@@ -41,6 +42,8 @@ class Head(OnsetFacts):
     `rule` is empty if no rule matched; `service` is what its key speaks of. `outcome`: what came of
     it; None where an earlier stopgap wrote it and that is not known. `pending`: how much is still
     to come of it once it is closed. `routes`: whose alerts come to it besides those of its key.
+    `owner`: the replica that conducts it; empty for none, or for the only daemon.
+    `format`: the highest format of its entries; who knows only earlier ones does not conduct it.
     """
 
     incident: str
@@ -58,6 +61,8 @@ class Head(OnsetFacts):
     outcome: OutcomeFacts | None = None
     pending: int = 0
     routes: Routes = ()
+    owner: str = ""
+    format: int = 1
 
 
 class HeadState(OnsetFacts):
@@ -195,9 +200,16 @@ class Journal(Protocol):
     """The append-only journal of incidents, and what must change in the same transaction."""
 
     async def open(
-        self, incident: str, key: str, drafts: Sequence[Draft], state: HeadState
+        self,
+        incident: str,
+        key: str,
+        drafts: Sequence[Draft],
+        state: HeadState,
+        *,
+        owner: str = "",
     ) -> None:
-        """Start an incident. Raises KeyTaken if one with that key is open."""
+        """Start an incident; `owner` is the replica that conducts it. Raises KeyTaken if one with
+        that key is open."""
 
     async def append(
         self,
@@ -210,13 +222,15 @@ class Journal(Protocol):
         release: bool = False,
         marks: Mapping[tuple[str, str], HealthMark] | None = None,
         urgency: Urgency = Urgency.NORMAL,
+        fence: Fence | None = None,
     ) -> None:
         """Append after sequence number `expected`, durably, all or nothing. Without drafts only
         the head changes.
 
         `claim` takes a target's lock, `release` gives back the one this incident holds, `marks`
         maps (subject, item) to what a measurement said of it. `urgency` tells what goes first
-        while much waits to be written. Raises Conflict or ClaimRefused.
+        while much waits to be written. `fence`: only if that replica owns the incident and its
+        lease lasts. Raises Conflict, ClaimRefused or NotOwner.
         """
 
     async def read(self, incident: str, after: int = 0) -> list[Entry]:

@@ -8,9 +8,10 @@ from typing import Literal, Protocol
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.units import Frozen
 
-Fault = Literal["gone", "damaged", "failing", "full", "unwritable", "held"]
+Fault = Literal["gone", "damaged", "failing", "full", "unwritable", "held", "away"]
 """What a transaction can meet. `gone`: its file was moved, deleted or replaced. `failing`: the
-disk answers with I/O errors. `held`: another program keeps it locked."""
+disk answers with I/O errors. `held`: another program keeps it locked. `away`: its server cannot
+be reached, or takes nobody."""
 TroubleKind = Literal[Fault, "stuck"]
 """`stuck`: the inbox is not worked off, whatever the reason."""
 
@@ -33,6 +34,14 @@ class StoreFailure(Exception):
 
 class StoreDown(StoreFailure, Temporary):
     """It may work again by itself: there is room again, the file is back."""
+
+
+class OutcomeUnknown(StoreDown):
+    """The connection broke during a commit, and nobody could be asked since: what was written may
+    be there or not."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__("away", text)
 
 
 class StoreDamaged(StoreFailure, Permanent):

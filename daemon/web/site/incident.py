@@ -155,7 +155,7 @@ class IncidentPage:
         context = {
             **self._facts(incident, rule, entries, identity.person),
             "timeline": _timeline(entries, request.query),
-            "version": version,
+            "version": version._replace(shared=max(version.shared, incident.seq)),
             **feedback,
             "services": [service_of(incident.key)],
             "here": f"/incidents/{incident.id}",

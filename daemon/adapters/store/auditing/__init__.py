@@ -53,7 +53,7 @@ async def audit_journal(journal: SqlJournal, anchors: Sequence[Anchor] = ()) -> 
     database, keyring = journal.database, journal.ledger.keyring
     replay = Replay(keyring, anchors)
     shares = await database.read(bounds)
-    looking = asyncio.to_thread(lambda: list(look_at_all(database.path, keyring, shares)))
+    looking = asyncio.to_thread(lambda: list(look_at_all(database.backend, keyring, shares)))
     replaying = database.read(partial(_follow, replay))
     portions, _ = await asyncio.gather(looking, replaying)
     return await database.read(partial(_judge, replay, portions))

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
@@ -19,7 +19,8 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from daemon.adapters.store.auditing.incidents import COLUMNS, HEAD_COLUMNS, IncidentAuditor
 from daemon.adapters.store.auditing.replay import End
-from daemon.adapters.store.sqlite import reading_engine, translated
+from daemon.adapters.store.backend import Backend
+from daemon.adapters.store.statements import cursor_on
 from daemon.core.values.outcome import Temporary
 from daemon.core.values.seal import Keyring
 
@@ -50,11 +51,10 @@ class Portion(NamedTuple):
 def raw(connection: Connection, query: str, *values: Any) -> Iterator[Sequence[Any]]:
     """The rows as the database has them, one by one; the digests are over just that. Raises
     DBAPIError, for a damaged file say."""
-    cursor = connection.connection.cursor()
     try:
-        cursor.execute(query, values)
-        while some := cursor.fetchmany(_AT_ONCE):
-            yield from some
+        with closing(cursor_on(connection, query, values)) as cursor:
+            while some := cursor.fetchmany(_AT_ONCE):
+                yield from some
     except connection.dialect.loaded_dbapi.Error as error:
         raise DBAPIError(query, values, error) from error
 
@@ -66,16 +66,16 @@ def bounds(connection: Connection) -> list[Bounds]:
     return list(zip(firsts, [*firsts[1:], None], strict=True))
 
 
-def look(path: Path, keyring: Keyring, bounds: Bounds) -> Portion:
+def look(backend: Backend, keyring: Keyring, bounds: Bounds) -> Portion:
     """Look at one portion. Raises Temporary or Permanent if it cannot be read."""
-    engine = reading_engine(path)
+    transactions = backend.reading()
     try:
-        with engine.begin() as connection:
+        with transactions.begin() as connection:
             return _look(connection, keyring, *bounds)
     except SQLAlchemyError as error:
-        raise translated(error, path) from None  # its cause could not leave the process
+        raise backend.translated(error) from None  # its cause could not leave the process
     finally:
-        engine.dispose()
+        transactions.dispose()
 
 
 def _look(connection: Connection, keyring: Keyring, first: str, before: str | None) -> Portion:
@@ -95,10 +95,10 @@ def _look(connection: Connection, keyring: Keyring, first: str, before: str | No
     return Portion(ends, [*suspects, *heads], auditor.starts, auditor.unknown, entries)
 
 
-def look_at_all(path: Path, keyring: Keyring, shares: Sequence[Bounds]) -> Iterator[Portion]:
+def look_at_all(backend: Backend, keyring: Keyring, shares: Sequence[Bounds]) -> Iterator[Portion]:
     """Look at all of them, side by side where there is more than one. Raises Temporary if a
     process is ended from outside."""
-    one = partial(look, path, keyring)
+    one = partial(look, backend, keyring)
     if len(shares) == 1:
         yield one(shares[0])
         return

@@ -1,0 +1,51 @@
+"""What a statement needs that is not the same in every database's SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
+from typing import Any
+
+from sqlalchemy import Column, Connection, Table
+from sqlalchemy.dialects import postgresql, sqlite
+
+_VALUES = 1000  # in one IN (…): databases bound the parameters of a statement
+_CURSORS = count()
+
+
+def insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """An INSERT that may have an ON CONFLICT clause."""
+    if connection.dialect.name == "postgresql":
+        return postgresql.insert(table)
+    return sqlite.insert(table)
+
+
+def insert_missing(
+    connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], name: Column[str]
+) -> set[str]:
+    """Insert rows of which none was there a moment ago, by the unique column `name`; returns the
+    names of those that nobody else has inserted meanwhile."""
+    if connection.dialect.name == "postgresql":
+        added = postgresql.insert(table).on_conflict_do_nothing(index_elements=[name])
+        return set(connection.scalars(added.returning(name), rows))
+    # Plainly: that is several times faster, and SQLite has one writer.
+    connection.execute(table.insert(), rows)
+    return {row[name.name] for row in rows}
+
+
+def cursor_on(connection: Connection, query: str, values: Sequence[Any]) -> Any:
+    """The driver's own cursor on the rows of a query with `?` for each value, which reads as it
+    goes, however long the answer is. Raises what the driver raises."""
+    driver: Any = connection.connection
+    if connection.dialect.name == "postgresql":
+        cursor, query = driver.cursor(f"rows_{next(_CURSORS)}"), query.replace("?", "%s")
+    else:
+        cursor = driver.cursor()
+    cursor.execute(query, tuple(values))
+    return cursor
+
+
+def portions(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    """The values in portions of which each fits into one statement."""
+    for start in range(0, len(values), _VALUES):
+        yield values[start : start + _VALUES]

@@ -1,0 +1,58 @@
+"""The tables of a store: made in an empty database, brought up to today's in any other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, inspect, select
+
+from daemon.adapters.store.migrations import upgrade
+from daemon.adapters.store.schema import SCHEMA, meta, metadata
+from daemon.core.values.outcome import Permanent
+
+
+def must_exist(path: Path) -> None:
+    """Raises Permanent if there is no such file."""
+    if not path.is_file():
+        raise Permanent(f"there is no journal at {path}; start the daemon, or name its file")
+
+
+def prepare_tables(connection: Connection, place: object, may_begin: Callable[[], None]) -> None:
+    """Make the tables in an empty database; bring those of any other up to today's. `may_begin`
+    raises if an empty database is not to be believed."""
+    if inspect(connection).get_table_names():
+        bring_up(place, connection)
+        return
+    may_begin()
+    metadata.create_all(connection)
+    connection.execute(meta.insert().values(name="schema", value=str(SCHEMA)))
+
+
+def bring_up(place: object, connection: Connection) -> None:
+    """Bring our tables up to today's. Raises Permanent unless they are ours, and not newer."""
+    upgrade(connection, version_of(place, connection))
+
+
+def must_be_of_today(place: object, connection: Connection) -> None:
+    """Raises Permanent unless these are our tables as they are today, for reading changes none."""
+    found = version_of(place, connection)
+    if found < SCHEMA:
+        raise Permanent(
+            f"{place} was written by an older stopgap (schema {found}, this one reads {SCHEMA}); "
+            "start this version's daemon on it once, which brings it up and loses nothing"
+        )
+
+
+def version_of(place: object, connection: Connection) -> int:
+    """The schema of these tables. Raises Permanent unless they are ours, and one that we know."""
+    if not inspect(connection).has_table(meta.name):
+        raise Permanent(f"{place} is a database, but not a journal of stopgap; name another one")
+    found: Any = connection.scalar(select(meta.c.value).where(meta.c.name == "schema"))
+    if found is None or not found.isdigit() or int(found) > SCHEMA:
+        raise Permanent(
+            f"{place} was written by a newer stopgap (schema {found}, this one knows {SCHEMA}); "
+            "install that version or a later one, or name another one"
+        )
+    return int(found)
