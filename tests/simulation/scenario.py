@@ -248,7 +248,7 @@ def _faults(draw: _Draw) -> list[Fault]:
 
 SQL_EVERY = 5
 """Of so many seeds one is run on the stores in SQL."""
-REPLICAS_SHARE = 0.0
+REPLICAS_SHARE = 0.3
 """The share of seeds with a second replica over the same store."""
 
 

@@ -15,7 +15,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from random import Random
 from typing import Any
 from unittest.mock import patch
@@ -86,12 +87,11 @@ class _Simulation:
         self.scenario = scenario
         self.loop = SimulationLoop(scenario.order_seed, scenario.order)
         self.outside = Outside(scenario, self.loop)
-        self.disk = Disk(sql=scenario.sql)
+        self.disk = Disk(self._true_time, sql=scenario.sql, replicas=scenario.replicas)
         self.lives: list[Life] = []
         self.deployed: list[Change] = []
         self.trace: list[str] = []
         self.digest = 0
-        self.freezes: dict[str, float] = {}
         self.calm_since = 0.0
         self.referee = Referee(self.outside, self.lives)
         self.replicas = [
@@ -101,6 +101,10 @@ class _Simulation:
         self.commits: Counter[int] = Counter()
         self._tell = self._trace if traced else self._note
         self._connect()
+
+    def _true_time(self) -> datetime:
+        """The time by the store's clock, which is right."""
+        return START + timedelta(seconds=self.loop.now)
 
     def _connect(self) -> None:
         outside, referee, disk, loop = self.outside, self.referee, self.disk, self.loop
@@ -195,14 +199,17 @@ class _Simulation:
         return 0.0 if self.loop.draw.random() < 0.7 else self.loop.draw.random() * 0.03
 
     def _frozen(self, team: str, service: str) -> str:
-        found = {"global", f"team:{team}", f"service:{service}"} & self.freezes.keys()
+        found = {"global", f"team:{team}", f"service:{service}"} & self.disk.frozen()
         return min(found, default="")
 
     # ── the night ────────────────────────────────────────────────────────────────────────────
 
     async def _night(self) -> None:
+        later = next((f.at for f in self.scenario.faults if f.kind == "second replica"), 0.0)
         for replica in self.replicas:
-            self._begin(replica)
+            self.loop.outside(later * replica.number, partial(self._begin, replica))
+        if self.scenario.replicas > 1:
+            self.outside.met.add("second replica")
         timers: list[tuple[float, Callable[[], Any]]] = [
             (item.at, lambda item=item: asyncio.ensure_future(self._happens(item)))  # type: ignore[misc]
             for item in self.scenario.script
@@ -292,7 +299,6 @@ class _Simulation:
             case "freeze":
                 await self._freeze(item.what)
             case "thaw":
-                self.freezes.pop(item.what, None)
                 await self._ask(lambda r: r.repository.journal.thaw(item.what, "cy", r.clock()))
             case "maintenance":
                 await self._ask(lambda r: self._announce(r, item))
@@ -327,9 +333,7 @@ class _Simulation:
             )
             replica.repository.ring_all()
 
-        answered, _ = await self._ask(freeze)
-        if answered:
-            self.freezes[scope] = self.loop.now
+        await self._ask(freeze)
 
     async def _announce(self, replica: Replica, item: Item) -> None:
         begin = replica.clock()
