@@ -36,6 +36,7 @@ from daemon.replaying.memory_stores import MemoryReviews
 from daemon.replaying.recorded_calls import PlainLinks
 from daemon.reporting.reviews import unfinished
 from daemon.repository import IncidentRepository
+from daemon.watching.duties import DutyKeeper
 from daemon.watching.news import NewsKeeper
 from tests.fakes import START
 from tests.replicas import LEASE
@@ -169,7 +170,15 @@ class Replica:
             )
         )
         keeper = AutonomyKeeper(repository, notes, active)
-        maintenance = MaintenanceKeeper(repository, stores.maintenance, notes, active)
+        shared = stores.duties if lease is not None else None
+        duties = DutyKeeper(self._clocks, shared, f"{fence.replica}-{life.number}", LEASE)
+        maintenance = MaintenanceKeeper(
+            repository,
+            stores.maintenance,
+            notes,
+            active,
+            tells=lambda: duties.mine("maintenance"),
+        )
         storms = StormKeeper(repository, setting.LIMITS)
         observer = _Crashes(lambda part: self._defect(f"the {part} crashed"))
         dependencies = ConductDependencies(
@@ -209,7 +218,7 @@ class Replica:
             }
             news = NewsKeeper(stores.news, repository, topics, observer=observer)
             await news.begin()
-            parts = [lease.run(), news.run()]
+            parts = [lease.run(), news.run(), duties.run()]
         await keeper.begin()
         await storms.begin()
         await maintenance.begin()

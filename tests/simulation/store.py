@@ -11,9 +11,9 @@ import asyncio
 import sqlite3
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,6 +23,7 @@ from sqlalchemy.pool import StaticPool
 
 from daemon.adapters.store import SqlInbox, SqlJournal, open_store, writer
 from daemon.adapters.store.database import Database, to_its_end
+from daemon.adapters.store.duties import SqlDuties
 from daemon.adapters.store.news import SqlNews
 from daemon.adapters.store.notes import SqlNotes
 from daemon.adapters.store.replicas import SqlReplicas
@@ -31,6 +32,7 @@ from daemon.adapters.store.turns import Unit
 from daemon.adapters.store.windows import SqlMaintenance
 from daemon.adapters.store.writer import Writer, WriteResult
 from daemon.core.incident import events as e
+from daemon.core.ports.duties import Duties, DutyHolder
 from daemon.core.ports.inbox import Inbox
 from daemon.core.ports.journal import Journal, Owed
 from daemon.core.ports.maintenance import MaintenanceStore
@@ -94,6 +96,7 @@ class Stores:
     maintenance: MaintenanceStore
     register: ReplicaRegister
     news: NewsFeed
+    duties: Duties
 
 
 class Disk:
@@ -112,6 +115,8 @@ class Disk:
         self._shared = SharedRegister(self.memory, self._inbox, clock)  # type: ignore[arg-type]
         self.grown: list[tuple[str, int]] = []
         """Of the store in memory: each incident that has grown, and to which entry."""
+        self.duties: dict[str, tuple[str, datetime]] = {}
+        """Who has each duty there, and until when."""
         self.counters: Counter[str] = Counter()
         """How often each topic of news was changed there."""
         if sql:
@@ -141,6 +146,7 @@ class Disk:
                 SqlMaintenance(database, journal.ledger),
                 SqlReplicas(database, fence, "0", LEASE, clock),
                 SqlNews(database),
+                SqlDuties(database, clock),
             )
         inbox = SharedInbox(self._shared) if self.replicas > 1 else self._inbox
         stored = (
@@ -150,6 +156,7 @@ class Disk:
             self._windows,
             MemoryRegister(self._shared, fence),
             MemoryNews(self),
+            MemoryDuties(self),
         )
         return Stores(*(Transactions(self, one) for one in stored))  # type: ignore[arg-type]
 
@@ -353,6 +360,34 @@ class MemoryNews:
         now = await self.begin()
         topics = {t for t, n in now.counters.items() if position.counters.get(t, 0) != n}
         return News(now, grown, frozenset(topics))
+
+
+class MemoryDuties:
+    """`daemon.core.ports.duties.Duties` of a store in memory."""
+
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
+
+    async def take(self, names: Collection[str], owner: str, lease: timedelta) -> frozenset[str]:
+        held, now = self._disk.duties, self._disk.clock()
+        for name in names:
+            holder, until = held.get(name, ("", now))
+            if holder == owner or until <= now:
+                held[name] = (owner, now + lease)
+        return frozenset(name for name in names if held[name][0] == owner)
+
+    async def leave(self, owner: str) -> None:
+        for name, (holder, _) in list(self._disk.duties.items()):
+            if holder == owner:
+                del self._disk.duties[name]
+
+    async def holders(self) -> list[DutyHolder]:
+        now = self._disk.clock()
+        return [
+            DutyHolder(name, owner, (until - now).total_seconds())
+            for name, (owner, until) in sorted(self._disk.duties.items())
+            if until > now
+        ]
 
 
 class Transactions:
