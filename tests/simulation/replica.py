@@ -19,9 +19,9 @@ from daemon.config.active import ActiveConfig, Live
 from daemon.core.changes.suspects import Change
 from daemon.core.incident.state import Incident
 from daemon.core.ports.journal import Journal
+from daemon.core.ports.metrics import MetricsServers, NamedMetrics
 from daemon.core.ports.news import FREEZES, MAINTENANCE, Hears, note_topic
 from daemon.core.ports.replicas import SOLE, Fence
-from daemon.core.ports.metrics import MetricsServers, NamedMetrics
 from daemon.core.recovery.approvals import Approvals
 from daemon.core.rules.rule import Rule
 from daemon.core.values.lease import ClockReading
@@ -165,9 +165,7 @@ class Replica:
         approvals = setting.approvals() if outside.scenario.approved else Approvals()
         ways = world.ways(outside, tuple(roster.people))
         active = Live(
-            ActiveConfig(
-                setting.book(), roster, approvals, ways, {"room": world.Room(outside)}
-            )
+            ActiveConfig(setting.book(), roster, approvals, ways, {"room": world.Room(outside)})
         )
         keeper = AutonomyKeeper(repository, notes, active)
         shared = stores.duties if lease is not None else None

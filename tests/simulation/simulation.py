@@ -1,7 +1,7 @@
 """One simulation: a scenario, from the first start of the daemon to the end of the quiet after it.
 
-    outcome = simulate(scenario_of(7))
-    outcome.violation   # None, or which invariant does not hold
+outcome = simulate(scenario_of(7))
+outcome.violation   # None, or which invariant does not hold
 """
 
 from __future__ import annotations
@@ -42,12 +42,21 @@ from tests.simulation.outside import Outside
 from tests.simulation.referee import Referee, Violation
 from tests.simulation.replica import Replica
 from tests.simulation.scenario import END, FAULTS_END, Item, Scenario
-from tests.simulation.store import Disk
+from tests.simulation.store import Disk, new_database
 
 LOOK_EVERY = 5.0
 _HOLDS_UP = frozenset(
-    {"prometheus slow", "prometheus down", "pager down", "pager broken", "pager slow",
-     "pager loses answers", "disk full", "disk fails", "disk slow"}
+    {
+        "prometheus slow",
+        "prometheus down",
+        "pager down",
+        "pager broken",
+        "pager slow",
+        "pager loses answers",
+        "disk full",
+        "disk fails",
+        "disk slow",
+    }
 )
 """While one of these is in force, calls may be late."""
 
@@ -72,6 +81,8 @@ class _Stop(Exception):
 
 def simulate(scenario: Scenario, *, traced: bool = False) -> Outcome:
     """Run it. `traced`: keep in words what happened."""
+    if scenario.sql:
+        new_database()  # before anything is drawn: it is made once, for all
     with _reproducible(scenario.order_seed):
         simulation = _Simulation(scenario, traced=traced)
         try:
@@ -217,7 +228,9 @@ class _Simulation:
         for fault in self.scenario.faults:
             if fault.kind in {"clock forward", "clock back"}:
                 sign = 1 if fault.kind == "clock forward" else -1
-                timers.append((fault.at, lambda d=sign * fault.size, k=fault.kind: self._jump(d, k)))  # type: ignore[misc]
+                timers.append(
+                    (fault.at, lambda d=sign * fault.size, k=fault.kind: self._jump(d, k))
+                )  # type: ignore[misc]
         timers.append((FAULTS_END, self._calm_down))
         for at, do in timers:
             self.loop.outside(at, do)
@@ -285,7 +298,9 @@ class _Simulation:
             case "deployment":
                 target = setting.TARGETS.get(item.what, item.what)
                 at = START + timedelta(seconds=self.loop.now)
-                change = Change(subject=target, item=item.more[0], previous="v1", at=at, seen_by="test")
+                change = Change(
+                    subject=target, item=item.more[0], previous="v1", at=at, seen_by="test"
+                )
                 self.deployed.append(change)
             case "delivery":
                 status, started, ended, truncated = item.more
@@ -309,7 +324,7 @@ class _Simulation:
             up = [replica for replica in self.replicas if replica.running]
             if up:
                 replica = up[self.outside.dice.randrange(len(up))]
-                answered, answer = await replica.do(lambda: deed(replica))
+                answered, answer = await replica.do(partial(deed, replica))
                 if answered or isinstance(answer, NotPossible | ValueError | LookupError):
                     return answered, answer
             await asyncio.sleep(2 + self.outside.dice.random() * 3)
@@ -427,7 +442,9 @@ def _reproducible(seed: int) -> Iterator[None]:
             patch.object(onset_interval, "_COARSE", 12),
             patch.object(onset_interval, "_FINE", 12),
             patch.object(secrets, "choice", letters.choice),
-            patch.object(secrets, "token_hex", lambda n=16: f"{letters.getrandbits(8 * n):0{2 * n}x}"),
+            patch.object(
+                secrets, "token_hex", lambda n=16: f"{letters.getrandbits(8 * n):0{2 * n}x}"
+            ),
         ):
             yield
     finally:

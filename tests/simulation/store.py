@@ -53,7 +53,7 @@ writer.CROWD = 1_000_000  # a thread that rests would rest the whole simulation
 
 
 @lru_cache(maxsize=1)
-def _template() -> bytes:
+def new_database() -> bytes:
     """A new store as the daemon makes it."""
 
     async def make(path: Path) -> None:
@@ -122,7 +122,7 @@ class Disk:
         if sql:
             self.engine = _engine()
             self._raw: sqlite3.Connection = self.engine.raw_connection().driver_connection  # type: ignore[assignment]
-            self._raw.deserialize(_template())
+            self._raw.deserialize(new_database())
         self._seen = 0
         self._read: dict[str, int] = {}
         self.failing: Callable[[], bool] = lambda: False
@@ -244,7 +244,9 @@ class Disk:
         """The scopes that are frozen as the store stands."""
         if not self.sql:
             return set(self.memory.stops)
-        return {str(row[0]) for row in self.rows("SELECT scope FROM freezes WHERE thawed_at IS NULL")}
+        return {
+            str(row[0]) for row in self.rows("SELECT scope FROM freezes WHERE thawed_at IS NULL")
+        }
 
     def unprocessed(self) -> int:
         """How many deliveries wait."""
@@ -328,8 +330,25 @@ class SimulatedDebts:
 
 
 WRITES = frozenset(
-    {"open", "append", "freeze", "thaw", "saw_change", "put", "processed", "forget", "write",
-     "add_window", "end_window", "take_over", "join", "renew", "leave", "take", "take_these"}
+    {
+        "open",
+        "append",
+        "freeze",
+        "thaw",
+        "saw_change",
+        "put",
+        "processed",
+        "forget",
+        "write",
+        "add_window",
+        "end_window",
+        "take_over",
+        "join",
+        "renew",
+        "leave",
+        "take",
+        "take_these",
+    }
 )
 """What changes a store; all else reads it."""
 
