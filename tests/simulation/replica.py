@@ -204,7 +204,7 @@ class Replica:
         )
         conductor = Conductor(repository, active, dependencies)
         watchdog = Watchdog(repository, active, PlainLinks(), observer, storm_of=storms.storm_of)
-        parts = []
+        shared_parts: list[Callable[[], Coroutine[Any, Any, None]]] = []
         if lease is not None:
             lease.conductor = conductor
             lease.deliveries_came = intake.look_again
@@ -216,13 +216,13 @@ class Replica:
             }
             news = NewsKeeper(stores.news, repository, topics, observer=observer)
             await news.begin()
-            parts = [lease.run(), news.run(), duties.run()]
+            shared_parts = [lease.run, news.run, duties.run]
         await keeper.begin()
         await storms.begin()
         await maintenance.begin()
         self.repository, self.intake, self.maintenance = repository, intake, maintenance
         return [
-            *parts,
+            *(part() for part in shared_parts),
             intake.run(),
             conductor.run(),
             watchdog.run(),
