@@ -17,12 +17,13 @@ a state ("off") and no change ("toggle"). Redirects are never followed.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel
 
 from daemon.core.ports.actions import ActionContext, Landed, Ready, Refused
 from daemon.core.values.outcome import Outcome, Permanent
+from daemon.core.values.outgoing import AddressRefused
 from recovery_actions.addresses import origin, sendable, why_not_reachable, without_query
 from recovery_actions.http_exchange import HttpAnswer, Lost, NotSent, exchange, pointed, quoted
 from recovery_actions.http_params import HttpCallParams
@@ -44,7 +45,15 @@ class HttpCall:
         """Why the settings do not allow these hosts, or None if they do."""
         urls = [params.url, *([params.check.url] if params.check else [])]
         obstacles = (why_not_reachable(url, self._workshop.hosts) for url in urls)
-        return next((text for text in obstacles if text), None)
+        return next((text for text in obstacles if text), None) or self._refused(urls)
+
+    def _refused(self, urls: Sequence[str]) -> str | None:
+        try:
+            for url in urls:
+                self._workshop.outgoing.check_literally(url)
+        except AddressRefused as error:
+            return str(error)
+        return None
 
     def target(self, params: HttpCallParams) -> str:
         """`target` as given; a request without one is its own, but for its query."""

@@ -13,6 +13,7 @@ from urllib.parse import quote, quote_plus
 import aiohttp
 from yarl import URL
 
+from daemon.core.values.outgoing import AddressRefused
 from daemon.core.values.units import printable
 
 _LARGEST = 1 << 20
@@ -69,6 +70,8 @@ async def exchange(
             allow_redirects=False,
         ) as answer:
             return HttpAnswer(answer.status, await _beginning(answer, most))
+    except AddressRefused as error:
+        raise NotSent(str(error)) from None
     except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
         raise NotSent(f"the server cannot be reached ({_why(error)})") from None
     except TimeoutError:

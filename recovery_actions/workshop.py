@@ -14,7 +14,9 @@ from typing import Any, Literal, TypeVar, cast
 
 import aiohttp
 
+from daemon.adapters.outgoing.sessions import outgoing_session
 from daemon.core.values.outcome import Permanent
+from daemon.core.values.outgoing import NOTHING_ALLOWED, OutgoingPolicy
 
 _T = TypeVar("_T")
 
@@ -68,6 +70,7 @@ class Workshop:
     part of `actions:`. `umask` is that of the commands; -1 is our own, which keeps what we write
     to ourselves. `secret` reads `env:NAME` or `file:PATH` and raises Permanent without
     telling the content; call it as late as possible, and keep what it gives out of every text.
+    `outgoing` is where connections may lead; `session` keeps to it.
     """
 
     base: Path
@@ -80,6 +83,7 @@ class Workshop:
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     umask: int = -1
     secret: Callable[[str], str] = _no_secrets
+    outgoing: OutgoingPolicy = NOTHING_ALLOWED
     _session: aiohttp.ClientSession | None = None
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     _shared: dict[object, object] = field(default_factory=dict)
@@ -100,7 +104,8 @@ class Workshop:
         It keeps no cookies, which would carry something from one incident into the next.
         """
         if self._session is None or self._session.closed:
-            self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
+            jar = aiohttp.DummyCookieJar()
+            self._session = outgoing_session(self.outgoing, cookie_jar=jar)
             self._stack.push_async_callback(self._session.close)
         return self._session
 

@@ -318,6 +318,9 @@ def _at(steps: list[tuple[float, float]], now: float) -> float:
 class Phone:
     """A pager that remembers its pages; `broken` makes it fail, `away` only for now."""
 
+    method = "phone-1"
+    """What this way of reaching somebody is called."""
+
     def __init__(self) -> None:
         self.pages: list[Page] = []
         self.broken = False
@@ -334,6 +337,8 @@ class Phone:
 
 class Switchboard(Phone):
     """A pager that goes on calling by itself until it is told otherwise."""
+
+    method = "pagerduty-1"
 
     def __init__(self) -> None:
         super().__init__()

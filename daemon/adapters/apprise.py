@@ -21,7 +21,9 @@ from typing import Any
 from apprise import Apprise, AppriseAsset, NotifyFormat, NotifyType
 
 from daemon.adapters.daemon_threads import DaemonThreads
+from daemon.adapters.outgoing.audited import connections_checked
 from daemon.core.values.outcome import Permanent, Temporary
+from daemon.core.values.outgoing import OutgoingPolicy
 
 _MOST_AT_ONCE = 32
 """Sends under way of one kind of service."""
@@ -33,12 +35,16 @@ _threads: dict[str, DaemonThreads] = {}
 
 
 class AppriseSender:
-    """One apprise URL. `paced`: apprise's own pauses between requests are kept."""
+    """One apprise URL. `paced`: apprise's own pauses between requests are kept. `outgoing`: where
+    its services may be; what a name is resolved to is seen when it connects."""
 
-    def __init__(self, url: str, *, paced: bool) -> None:
+    def __init__(self, url: str, outgoing: OutgoingPolicy, *, paced: bool) -> None:
         asset = AppriseAsset(http_redirects=False, service_timeout=0)
         self._servers = _servers(url, asset)
+        self._outgoing = outgoing.at("an apprise URL")
         for server in self._servers:
+            if isinstance(server.host, str):  # of a service that has one of its own
+                self._outgoing.check_host(server.host, int(server.port or 0))
             server.redirects = False  # whatever `redirect=` in the URL says
             server.logger = _log_to_nobody()
             if not paced:
@@ -55,8 +61,8 @@ class AppriseSender:
     async def send(self, title: str, body: str, *, failure: bool) -> str:
         """Deliver; `failure` says that something is broken.
 
-        Permanent: the service redirects. Temporary: any other failure, for apprise tells no more
-        of it than, at best, the status.
+        Permanent: the service redirects, or is where nothing may lead. Temporary: any other
+        failure, for apprise tells no more of it than, at best, the status.
         """
         content = {
             "body": body,
@@ -64,7 +70,7 @@ class AppriseSender:
             "notify_type": NotifyType.FAILURE if failure else NotifyType.INFO,
             "body_format": NotifyFormat.TEXT,  # so that labels make no markup where it is HTML
         }
-        calls = (partial(_notify, server, content) for server in self._servers)
+        calls = (partial(_notify, server, self._outgoing, content) for server in self._servers)
         sent = await asyncio.gather(*(self._own.run(call) for call in calls))
         if all(sent):
             return "accepted by apprise"
@@ -95,11 +101,12 @@ def _servers(url: str, asset: AppriseAsset) -> list[Any]:
     return list(known)
 
 
-def _notify(server: Any, content: Mapping[str, Any]) -> Any:
-    """Its result, which counts as False without being it."""
+def _notify(server: Any, outgoing: OutgoingPolicy, content: Mapping[str, Any]) -> Any:
+    """Its result, which counts as False without being it. Raises AddressRefused."""
     alone = Apprise(asset=server.asset)
     alone.add(server)
-    return alone.notify(**content)
+    with connections_checked(outgoing):
+        return alone.notify(**content)
 
 
 def _statuses(sent: Iterable[Any]) -> list[int]:

@@ -23,6 +23,7 @@ import structlog
 from yarl import URL
 
 from daemon.core.values.outcome import Permanent, Temporary
+from daemon.core.values.outgoing import AddressRefused
 
 _LARGEST = 5_000_000
 """Bytes; more than any on-call calendar has."""
@@ -79,6 +80,8 @@ class Feeds:
                 text = _calendar(await self._read(_address(url)))
         except TimeoutError:
             raise Temporary(f"the calendar did not arrive within {self._timeout:g} s") from None
+        except AddressRefused as error:
+            raise AddressRefused(f"the calendar's address: {error}") from None
         except (aiohttp.InvalidURL, ValueError):
             raise Permanent("the calendar's address is not a URL") from None
         except aiohttp.ClientError as error:

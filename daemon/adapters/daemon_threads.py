@@ -42,6 +42,13 @@ class DaemonThreads:
                 threading.Thread(target=self._work, name=self._name, daemon=True).start()
         return await asyncio.wrap_future(future)
 
+    def give_up(self) -> None:
+        """Cancel what has not begun."""
+        with self._lock:
+            waiting, self._jobs = self._jobs, deque()
+        for future, _ in waiting:
+            future.cancel()
+
     def _work(self) -> None:
         while (job := self._next()) is not None:
             future, call = job

@@ -6,6 +6,7 @@ import aiohttp
 
 from daemon.core.values.anchor import Anchor
 from daemon.core.values.outcome import Permanent, Temporary
+from daemon.core.values.outgoing import AddressRefused
 
 ANCHOR = "X-Stopgap-Anchor"
 """Whoever keeps what the heartbeats say can show later that the journal was cut off."""
@@ -27,6 +28,8 @@ class Heartbeat:
             async with request as answer:
                 if not 200 <= answer.status < 300:
                     raise Temporary(f"the heartbeat's receiver answered {answer.status}")
+        except AddressRefused as error:
+            raise AddressRefused(f"the heartbeat's receiver: {error}") from None
         except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError, ValueError):
             raise Permanent("the heartbeat's address is not a URL") from None
         except (aiohttp.ClientError, TimeoutError) as error:

@@ -13,6 +13,7 @@ import aiohttp
 from yarl import URL
 
 from daemon.core.values.outcome import Permanent, Temporary
+from daemon.core.values.outgoing import AddressRefused
 from daemon.core.values.units import printable
 
 SIGNATURE = "X-Stopgap-Signature"
@@ -108,6 +109,8 @@ class Poster:
                 taken = status in self._taken
                 answered = await _whatever(answer) if taken and read else b""
                 reason = "" if taken else await self._reason(answer)
+        except AddressRefused as error:
+            raise AddressRefused(f"{self._who}: {error}") from None
         except ValueError:  # aiohttp's InvalidURL is one, too
             raise Permanent(
                 f"{self._who} cannot be asked: a character of its address or key cannot be sent"

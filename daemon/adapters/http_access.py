@@ -14,8 +14,10 @@ from functools import cached_property
 from typing import Any, Literal
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
+from daemon.adapters.outgoing.sessions import address_guard
 from daemon.adapters.tls import Trust
 from daemon.core.values.outcome import Permanent
+from daemon.core.values.outgoing import NOTHING_ALLOWED, OutgoingPolicy
 
 _REMOVED = "…"
 _NO_TENANT = "no org id"
@@ -27,7 +29,8 @@ class HttpAccess:
     """A server. `url` may hold credentials, `address` has none; `setting` is where it is described.
 
     `headers` go with each request; `secrets` are what nobody may read of them, nor of `proxy`.
-    Raises Permanent if a header cannot be sent.
+    `outgoing` says where a connection may lead; this machine, if the URL says so literally, is the
+    operator's own. Raises Permanent if a header cannot be sent.
     """
 
     url: str
@@ -36,6 +39,7 @@ class HttpAccess:
     trust: Trust | None = None
     proxy: str = field(default="", repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    outgoing: OutgoingPolicy = NOTHING_ALLOWED
 
     def __post_init__(self) -> None:
         for name, value in self.sent.items():
@@ -66,6 +70,11 @@ class HttpAccess:
             text = text.replace(secret, _REMOVED)
         return text
 
+    @cached_property
+    def policy(self) -> OutgoingPolicy:
+        """Where a connection to this server may lead."""
+        return self.outgoing.at(self.setting).trusting(self.url)
+
     def options(self) -> dict[str, Any]:
         """What a request by aiohttp is given beside the address. It follows no redirect, which
         would take our headers to somebody else. Raises Permanent if a file cannot be used."""
@@ -74,6 +83,7 @@ class HttpAccess:
             "ssl": True if self.trust is None else self.trust.context(),
             "proxy": self.proxy or None,
             "allow_redirects": False,
+            "middlewares": (address_guard(self.policy),),
         }
 
     def redirected(self, status: int, location: str) -> Permanent:

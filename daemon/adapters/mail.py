@@ -6,13 +6,16 @@ import asyncio
 import contextlib
 import re
 import smtplib
+import socket
 import ssl
 from collections.abc import Sequence
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 
 from daemon.adapters.http import WORDS, shortened
+from daemon.adapters.outgoing.resolving import connected
 from daemon.core.values.outcome import Permanent, Temporary
+from daemon.core.values.outgoing import NOTHING_ALLOWED, OutgoingPolicy
 from daemon.core.values.units import printable
 
 SUBJECT = 200
@@ -24,7 +27,8 @@ Refusals = dict[str, tuple[int, bytes]]
 
 
 class PostOffice:
-    """One mail server. `timeout` in seconds; `starttls` and `tls` check its certificate."""
+    """One mail server. `timeout` in seconds; `starttls` and `tls` check its certificate. It is
+    where `outgoing` lets it be, or on this machine if the settings say so literally."""
 
     def __init__(
         self,
@@ -37,6 +41,7 @@ class PostOffice:
         starttls: bool,
         tls: bool,
         timeout: float,
+        outgoing: OutgoingPolicy = NOTHING_ALLOWED,
     ) -> None:
         self._host = host
         self._port = port
@@ -46,6 +51,7 @@ class PostOffice:
         self._starttls = starttls
         self._tls = tls
         self._timeout = timeout
+        self._outgoing = outgoing.at("smtp").trusting_host(host, port)
 
     async def send(self, to: Sequence[str], subject: str, text: str, incident: str) -> str:
         """One mail; several addressees do not see each other. Returns the proof, which names
@@ -117,11 +123,10 @@ class PostOffice:
             server.close()
 
     def _plain(self) -> smtplib.SMTP:
-        return smtplib.SMTP(self._host, self._port, timeout=self._timeout)
+        return _PinnedSMTP(self._outgoing, self._host, self._port, self._timeout)
 
     def _secure(self) -> smtplib.SMTP:
-        context = ssl.create_default_context()
-        return smtplib.SMTP_SSL(self._host, self._port, timeout=self._timeout, context=context)
+        return _PinnedSMTPS(self._outgoing, self._host, self._port, self._timeout)
 
     def _nobody(self, refusals: Refusals) -> Temporary | Permanent:
         """Every address was refused; if one may be taken later, the mail is worth another try."""
@@ -131,6 +136,29 @@ class PostOffice:
     def _failure(self, code: int, reply: str) -> Temporary | Permanent:
         text = f"the mail server {self._host} answered {code}" + (f": {reply}" if reply else "")
         return Permanent(text) if code >= 500 else Temporary(text)
+
+
+class _PinnedSMTP(smtplib.SMTP):
+    """Connects to an address that was checked."""
+
+    def __init__(self, outgoing: OutgoingPolicy, host: str, port: int, timeout: float) -> None:
+        self._outgoing = outgoing
+        super().__init__(host, port, timeout=timeout)
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        return connected(self._outgoing, host, port, timeout)
+
+
+class _PinnedSMTPS(smtplib.SMTP_SSL):
+    """The same, with TLS from the first byte."""
+
+    def __init__(self, outgoing: OutgoingPolicy, host: str, port: int, timeout: float) -> None:
+        self._outgoing, self._tls = outgoing, ssl.create_default_context()
+        super().__init__(host, port, timeout=timeout, context=self._tls)
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        opened = connected(self._outgoing, host, port, timeout)
+        return self._tls.wrap_socket(opened, server_hostname=host)
 
 
 def _reply_text(reply: bytes | str) -> str:

@@ -26,6 +26,7 @@ from joserfc.jwk import JWKRegistry, Key, KeySet
 from yarl import URL
 
 from daemon.core.values.outcome import Permanent, Temporary
+from daemon.core.values.outgoing import AddressRefused
 from daemon.core.values.units import printable
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512")
@@ -178,6 +179,8 @@ class OpenIdProvider:
             ) as answer:
                 status = answer.status
                 content = await _limited(answer)
+        except AddressRefused as error:
+            raise AddressRefused(f"the identity provider {host}: {error}") from None
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             text = f"the identity provider {host} cannot be reached ({type(error).__name__})"
             raise Temporary(f"{text}; a password or a token still lets you in") from None

@@ -12,7 +12,6 @@ import ast
 import asyncio
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -20,14 +19,18 @@ from typing import Any
 import requests
 from prometheus_api_client import PrometheusConnect
 from prometheus_api_client.exceptions import PrometheusApiClientException
-from requests.adapters import HTTPAdapter
-from urllib3.util.retry import Retry
 
+from daemon.adapters.daemon_threads import DaemonThreads
 from daemon.adapters.http_access import HttpAccess
 from daemon.adapters.prometheus_answers import read_series
 from daemon.adapters.prometheus_errors import query_refusal
 from daemon.adapters.prometheus_flavour import BUILD_INFORMATION, RawReply, ServerIdentity
-from daemon.adapters.prometheus_session import QueryMethod, QuerySession, Reread
+from daemon.adapters.prometheus_session import (
+    NO_RETRY,
+    QueryMethod,
+    QuerySession,
+    Reread,
+)
 from daemon.adapters.tls import distrust, distrust_mend
 from daemon.core.measurement.flavours import (
     PARTIAL,
@@ -40,17 +43,18 @@ from daemon.core.measurement.range_tail import joined_range, split_range
 from daemon.core.measurement.samples import QueryAnswer
 from daemon.core.values.outcome import Permanent, Temporary
 
-_NO_RETRY = Retry(total=0, redirect=0)
 _ASIDE = (b'"warnings"', b'"infos"', b'"isPartial"')
 """The fields beside the data in which an answer tells what it is worth."""
 
 
 class _PooledConnect(PrometheusConnect):  # type: ignore[misc]
-    """The library mounts an HTTP adapter of ten connections; this one has one for each thread."""
+    """The library mounts an HTTP adapter of its own; ours has a connection for each thread, and
+    leads nowhere else.
+    """
 
-    def __init__(self, url: str, session: requests.Session, timeout: float, threads: int) -> None:
-        super().__init__(url, retry=_NO_RETRY, session=session, timeout=timeout, method="POST")
-        session.mount(url, HTTPAdapter(max_retries=_NO_RETRY, pool_maxsize=threads))
+    def __init__(self, url: str, session: QuerySession, timeout: float, threads: int) -> None:
+        super().__init__(url, retry=NO_RETRY, session=session, timeout=timeout, method="POST")
+        session.mount(url, session.adapter(threads))
 
 
 class Prometheus:
@@ -75,7 +79,7 @@ class Prometheus:
         self._access = HttpAccess(access) if isinstance(access, str) else access
         self._url = self._shown = self._access.address
         self._timeout = timeout
-        self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="prometheus")
+        self._threads = DaemonThreads("prometheus", concurrency)
         self._warnings = threading.local()
         self._session = QuerySession(self._access, method, reread)
         self._session.hooks["response"].append(self._keep_warnings)
@@ -129,8 +133,9 @@ class Prometheus:
         return version
 
     def close(self) -> None:
-        """Give up waiting queries and close the connections."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """Give up waiting queries and close the connections. A query that hangs keeps its thread,
+        which nobody waits for."""
+        self._threads.give_up()
         self._session.close()
 
     async def _instant(
@@ -172,11 +177,10 @@ class Prometheus:
 
     async def _ask(self, path: str, params: Mapping[str, str]) -> RawReply:
         """A GET beside the queries, answered as it is. Raises Temporary."""
-        loop = asyncio.get_running_loop()
         url = f"{self._url}{path}"
         ask = partial(self._session.get, url, params=dict(params), timeout=self._timeout)
         try:
-            answer = await loop.run_in_executor(self._pool, ask)
+            answer = await self._threads.run(ask)
         except requests.Timeout:
             raise TimeoutError from None
         except requests.RequestException as error:
@@ -199,9 +203,8 @@ class Prometheus:
         self, query: str, call: Callable[[], Any], server: MetricsServer
     ) -> QueryAnswer:
         """Raises Temporary, Permanent, TimeoutError."""
-        loop = asyncio.get_running_loop()
         try:
-            result, warnings, hints = await loop.run_in_executor(self._pool, self._call, call)
+            result, warnings, hints = await self._threads.run(partial(self._call, call))
         except requests.Timeout:
             raise TimeoutError from None
         except requests.RequestException as error:

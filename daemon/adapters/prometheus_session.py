@@ -9,15 +9,20 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import requests
+from requests.adapters import DEFAULT_POOLSIZE
+from urllib3.util.retry import Retry
 
 from daemon.adapters.http_access import HttpAccess
+from daemon.adapters.outgoing.pinned_requests import PinnedAdapter
 from daemon.core.values.outcome import Permanent
+from daemon.core.values.outgoing import SCHEMES
 
 QueryMethod = Literal["auto", "post", "get"]
 _Method = Literal["POST", "GET"]
 
 _NO_SUCH_METHOD = frozenset({403, 405, 501})
 _TOO_LONG = frozenset({413, 414, 431})
+NO_RETRY = Retry(total=0, redirect=0)
 _UNKNOWN = frozenset({401, 403, 407})
 _ANSWERS = frozenset({200, 400, 422})
 """What Prometheus itself answers to a query that has reached it."""
@@ -43,6 +48,8 @@ class QuerySession(requests.Session):
         self._method: _Method = "GET" if method == "get" else "POST"
         # Neither the environment's proxy nor credentials of ~/.netrc, which would replace ours.
         self.trust_env = False
+        for scheme in SCHEMES:
+            self.mount(f"{scheme}://", self.adapter(DEFAULT_POOLSIZE))
         self.headers.update(access.sent)
         if access.proxy:
             self.proxies = {"http": access.proxy, "https": access.proxy}
@@ -53,6 +60,10 @@ class QuerySession(requests.Session):
             if trust.certificate is not None:
                 own = str(trust.certificate)
                 self.cert = own if trust.key is None else (own, str(trust.key))
+
+    def adapter(self, threads: int) -> PinnedAdapter:
+        """What connects, for so many threads at once; no request is sent again by itself."""
+        return PinnedAdapter(self.access.policy, max_retries=NO_RETRY, pool_maxsize=threads)
 
     @property
     def gets(self) -> bool:

@@ -14,6 +14,7 @@ from yarl import URL
 from daemon.adapters.http import shortened
 from daemon.core.ports.rooms import RateLimited
 from daemon.core.values.outcome import Permanent, Temporary
+from daemon.core.values.outgoing import AddressRefused
 
 if TYPE_CHECKING:  # only whoever uses Slack loads its library, when its client is built
     from slack_sdk.web.async_client import AsyncWebClient
@@ -95,6 +96,8 @@ class Whisperer:
             ) as answer:
                 if answer.status >= 300:
                     _log.warning("Slack did not take the answer to a tap", status=answer.status)
+        except AddressRefused as error:
+            _log.warning("Slack's address for the answer to a tap is refused", why=str(error))
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             _log.warning("Slack did not take the answer to a tap", error=type(error).__name__)
 

@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Literal
 
+import requests
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -29,6 +30,9 @@ from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
+from daemon.adapters.outgoing.pinned_requests import PinnedAdapter
+from daemon.core.values.outgoing import SCHEMES, OutgoingPolicy
+
 _Attributes = dict[str, str | int | float | bool]
 _INCIDENT = "stopgap.incident"
 LAST_SECONDS = 2.0
@@ -36,9 +40,13 @@ LAST_SECONDS = 2.0
 _chosen: ContextVar[SpanContext | None] = ContextVar("stopgap-span-ids", default=None)
 
 
-def otlp(endpoint: str) -> SpanProcessor:
-    """Sends spans in batches, from a thread of its own, to an OTLP/HTTP endpoint."""
-    return BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint))
+def otlp(endpoint: str, outgoing: OutgoingPolicy) -> SpanProcessor:
+    """Sends spans in batches, from a thread of its own, to an OTLP/HTTP endpoint: where `outgoing`
+    lets it be, or on this machine if the settings say so literally."""
+    session, policy = requests.Session(), outgoing.at("tracing").trusting(endpoint)
+    for scheme in SCHEMES:
+        session.mount(f"{scheme}://", PinnedAdapter(policy))
+    return BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint, session=session))
 
 
 class _Ids(RandomIdGenerator):

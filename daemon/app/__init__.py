@@ -1,20 +1,22 @@
 """The composition root: builds everything, runs it in one TaskGroup, shuts down in order.
 
-Shutdown closes the door first (no new webhooks), lets running recovery actions end within the
-deadline, and only then cancels; what is cancelled is found again by the next start.
+Shutdown closes the door first (no new webhooks), lets running recovery actions end within their
+share of its one deadline (`daemon.app.shutdown`), and only then cancels; what is cancelled is
+found again by the next start.
 """
 
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import gc
 import os
 import signal
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from importlib.metadata import version
 
-import aiohttp
-
+from daemon.adapters.service_manager import ServiceManager
 from daemon.adapters.store import open_store
 from daemon.app.access import access_for, open_prometheus
 from daemon.app.builders import (
@@ -37,6 +39,8 @@ from daemon.app.builders import (
 from daemon.app.daemon import Daemon
 from daemon.app.emergency import call_before_the_end
 from daemon.app.logs import configure_logging
+from daemon.app.outgoing import outgoing_places, session_for
+from daemon.app.shutdown import CLIENTS, CONNECTIONS, TRACED, Shutdown
 from daemon.app.tracing import tracer_for
 from daemon.config.audit_keys import keyring_for
 from daemon.config.settings import Settings
@@ -52,6 +56,7 @@ __all__ = [
     "judges_for",
     "now",
     "open_prometheus",
+    "outgoing_places",
     "prometheus_for",
     "query_parser_for",
     "read_calendars",
@@ -85,26 +90,27 @@ async def _serve(
     settings: Settings, environ: Mapping[str, str], umask: int, *, new_store: bool
 ) -> None:
     _calm_garbage_collector()
-    stop = asyncio.Event()
-    reload = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    loop.add_signal_handler(signal.SIGHUP, reload.set)
-    async with (
-        open_store(
+    # Where the daemon stood when systemd's watchdog ended it (SIGABRT) is worth knowing.
+    faulthandler.enable()
+    shutdown, reload = Shutdown(settings.shutdown), asyncio.Event()
+    shutdown.listen()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload.set)
+    async with AsyncExitStack() as stack:
+        opening = open_store(
             store_at(settings, environ),
             new=new_store,
             max_pending=settings.inbox.max_pending,
             remember=settings.inbox.remember,
             keyring=keyring_for(settings, environ),
             beside=settings.beside_store,
-        ) as store,
-        aiohttp.ClientSession() as session,
-        tracer_for(settings, version("stopgap")) as tracer,
-        Daemon(settings, environ, store, session, tracer, umask) as daemon,
-    ):
-        await daemon.run(stop, reload)
+        )
+        store = await shutdown.enter(stack, "store", opening, share=1.0)
+        tracing = tracer_for(settings, version("stopgap"))
+        tracer = await shutdown.enter(stack, "traces", tracing, TRACED)
+        session = await shutdown.enter(stack, "http client", session_for(settings), CONNECTIONS)
+        built = Daemon(settings, environ, store, session, tracer, umask, ServiceManager(environ))
+        daemon = await shutdown.enter(stack, "clients", built, CLIENTS)
+        await daemon.run(shutdown, reload)
 
 
 def _calm_garbage_collector() -> None:

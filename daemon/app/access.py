@@ -14,12 +14,18 @@ from daemon.config.access import ENVIRONMENT, AccessSettings
 from daemon.config.sections import PrometheusServerSettings
 from daemon.config.serving import TrustSettings
 from daemon.core.people.contact_methods import REFERENCE
+from daemon.core.values.outgoing import OutgoingPolicy
 
 ReadsSecret = Callable[[str], str]
 
 
 def access_for(
-    setting: str, url: str, chosen: AccessSettings, secret: ReadsSecret, base: Path
+    setting: str,
+    url: str,
+    chosen: AccessSettings,
+    secret: ReadsSecret,
+    base: Path,
+    outgoing: OutgoingPolicy,
 ) -> HttpAccess:
     """How the server at `url` is reached as `chosen`, which stands at `setting`, says; relative
     paths start at `base`. Raises Permanent naming the secret that is not there."""
@@ -38,7 +44,7 @@ def access_for(
         headers["Authorization"] = f"Bearer {read(chosen.bearer_token)}"
     trust = trust_for(f"{setting}.tls", chosen.tls, base)
     proxy = _proxy(url, chosen.proxy, read)
-    return HttpAccess(url, setting, headers, trust, proxy, tuple(secrets))
+    return HttpAccess(url, setting, headers, trust, proxy, tuple(secrets), outgoing)
 
 
 def _proxy(url: str, chosen: str | None, read: ReadsSecret) -> str:
@@ -50,13 +56,17 @@ def _proxy(url: str, chosen: str | None, read: ReadsSecret) -> str:
 
 
 def open_prometheus(
-    setting: str, chosen: PrometheusServerSettings, secret: ReadsSecret, base: Path
+    setting: str,
+    chosen: PrometheusServerSettings,
+    secret: ReadsSecret,
+    base: Path,
+    outgoing: OutgoingPolicy,
 ) -> Prometheus:
     """A client of one Prometheus; close it. Raises Permanent if a secret, or a file of its TLS, is
     not there."""
 
     def access() -> HttpAccess:
-        return access_for(setting, chosen.url, chosen, secret, base)
+        return access_for(setting, chosen.url, chosen, secret, base, outgoing)
 
     seconds = chosen.timeout.total_seconds()
     return Prometheus(

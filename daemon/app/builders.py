@@ -22,6 +22,7 @@ from daemon.adapters.prometheus_session import QuerySession
 from daemon.adapters.query_parser import QueryParser
 from daemon.adapters.store import Store, StorePlace, open_store, store_is_there, store_place
 from daemon.app.access import access_for, open_prometheus
+from daemon.app.outgoing import session_for
 from daemon.config.access import AccessSettings
 from daemon.config.active import ActiveConfig, Live
 from daemon.config.rules_folder import Ruleset, read_ruleset
@@ -35,6 +36,7 @@ from daemon.core.people.roster import Roster
 from daemon.core.ports.actions import Action
 from daemon.core.ports.changes import ListsTargets, Watch
 from daemon.core.ports.metrics import Metrics, MetricsServers, NamedMetrics, Peer
+from daemon.core.ports.replicas import ReplicaSurvey
 from daemon.core.ports.store import StoreTrouble
 from daemon.core.reconciliation.probe_alerts import VALID_FOR
 from daemon.core.recovery.guardrails import Freeze, Limits
@@ -141,6 +143,7 @@ def workshop_for(settings: Settings, environ: Mapping[str, str], umask: int = -1
         options=settings.actions,
         umask=umask,
         secret=secret_reader(settings, environ),
+        outgoing=settings.outgoing.policy,
     )
 
 
@@ -199,7 +202,8 @@ def alertmanagers_for(
 def alertmanager_access(settings: Settings, environ: Mapping[str, str], url: str) -> HttpAccess:
     """How a peer of Alertmanager is reached. Raises Permanent."""
     secret = secret_reader(settings, environ)
-    return access_for("alertmanager", url, settings.alertmanager, secret, settings.base)
+    policy = settings.outgoing.policy
+    return access_for("alertmanager", url, settings.alertmanager, secret, settings.base, policy)
 
 
 def named(peers: Sequence[Alertmanager]) -> Mapping[str, Peer | None]:
@@ -249,6 +253,7 @@ def sources_for(
     tasks: Callable[[], tuple[int, int]],
     store_trouble: Callable[[], StoreTrouble | None],
     withdrawn: Callable[[str], str],
+    replicas: Callable[[], ReplicaSurvey | None],
 ) -> Sources:
     """Where the gauges of `/metrics` come from."""
 
@@ -269,6 +274,7 @@ def sources_for(
         freezes=freezes,
         store_trouble=store_trouble,
         withdrawn=withdrawn,
+        replicas=replicas,
     )
 
 
@@ -306,7 +312,7 @@ async def build_oncall(
     """
 
     _, roster, _ = ruleset_for(settings, actions_for(settings)).sound()
-    async with aiohttp.ClientSession() as session:
+    async with session_for(settings) as session:
         calendars = calendars_for(settings, environ, session, _nobody_to_tell)
         await calendars.renew(roster, at)
     overrides, swaps = await _stored_changes(settings, environ, at)
@@ -320,7 +326,7 @@ async def read_calendars(
 ) -> list[CalendarReport]:
     """What the calendars of a roster in `folder` say, as far as it is on this disk: files, and the
     copies of feeds. Asks nothing of the net."""
-    async with aiohttp.ClientSession() as session:
+    async with session_for(settings) as session:
         calendars = calendars_for(settings, environ, session, _nobody_to_tell, folder)
         calendars.recall(roster)
         return calendars.reports(roster)
@@ -364,7 +370,8 @@ def prometheus_for(
     if finding_out:
         chosen = chosen.model_copy(update={"flavour": "auto"})
     secret = secret_reader(settings, environ)
-    return open_prometheus(prometheus_setting(server), chosen, secret, settings.base)
+    policy = settings.outgoing.policy
+    return open_prometheus(prometheus_setting(server), chosen, secret, settings.base, policy)
 
 
 def query_parser_for(
@@ -379,12 +386,14 @@ def query_parser_for(
     secret, or a file of its TLS, is not there."""
     chosen = settings.prometheus.every[server or ""]
     secret = secret_reader(settings, environ)
+    policy = settings.outgoing.policy
     if url is None:
         setting = prometheus_setting(server)
-        access = access_for(setting, chosen.url, chosen, secret, settings.base)
+        access = access_for(setting, chosen.url, chosen, secret, settings.base, policy)
         session = QuerySession(access, chosen.method)
     else:
-        access = access_for("--against", url, reached or AccessSettings(), secret, settings.base)
+        given = reached or AccessSettings()
+        access = access_for("--against", url, given, secret, settings.base, policy)
         session = QuerySession(access)
     seconds = chosen.timeout.total_seconds()
 

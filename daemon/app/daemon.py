@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
-from datetime import date
+from datetime import date, timedelta
 from functools import partial
 from importlib.metadata import version
 from typing import Any
@@ -16,6 +16,7 @@ import structlog
 from daemon.adapters.alertmanager import Alertmanagers, ClusterSilencer
 from daemon.adapters.change_sources.metric_watches import METRIC_WATCHES
 from daemon.adapters.heartbeat import Heartbeat
+from daemon.adapters.service_manager import ServiceManager
 from daemon.adapters.slack import Whisperer
 from daemon.adapters.store import SCHEMA, FileArchive, Store
 from daemon.app.active_config import Configuration
@@ -40,10 +41,14 @@ from daemon.app.drills import Drilling
 from daemon.app.emergency import emergency_for
 from daemon.app.follow_ups import follow_ups_for, last_word_for, timing_for
 from daemon.app.notifiers import NotifierBuilder
+from daemon.app.outgoing import refuse_literally
 from daemon.app.reload import Reloader
+from daemon.app.replicas import ReplicaPlace
 from daemon.app.rooms import marks_of, places_for
 from daemon.app.server import certificate_for, serving
-from daemon.app.sharing import duties_for, news_for, replica_name, topics_of
+from daemon.app.service import ServiceReport
+from daemon.app.sharing import duties_for, news_for, topics_of
+from daemon.app.shutdown import DRAINED, LEFT, Shutdown
 from daemon.app.status_page import status_page_for
 from daemon.conduct.conductor import Conductor
 from daemon.conduct.executor import ConductDependencies, Stage
@@ -71,6 +76,7 @@ from daemon.telemetry import Telemetry, WatchedMetrics
 from daemon.watching.changes import Watcher
 from daemon.watching.heartbeat import beat
 from daemon.watching.label_values import LabelValues
+from daemon.watching.liveness import Liveness
 from daemon.watching.retention import retain
 from daemon.watching.store_health import StoreWatch
 from daemon.web.application import WebContext
@@ -91,16 +97,24 @@ class Daemon:
         session: aiohttp.ClientSession,
         tracer: Tracer,
         umask: int,
+        manager: ServiceManager,
     ) -> None:
         self._settings = settings
         self._environ = environ
         self._secret = secret_reader(settings, environ)
+        refuse_literally(settings, self._secret)
         self._store = store
         self._session = session
         self._tracer = tracer
         self._version = version("stopgap")
         self._started_at = now()
-        self._replica = replica_name()
+        self._replica = ReplicaPlace(
+            settings,
+            store,
+            self._version,
+            lambda: self._observer,
+            lambda: self._active.now.rules,
+        )
         self._ready = False
         self._certificate = certificate_for(settings)
         self._workshop = workshop_for(settings, environ, umask)
@@ -118,7 +132,9 @@ class Daemon:
             settings, self._actions, self._calendars, notifiers, self._secret, overrides
         )
         self._active = self._configuration.active
-        self._repository = IncidentRepository(store.journal, now, store.debts)
+        self._repository = IncidentRepository(
+            store.journal, now, store.debts, self._replica.ownership
+        )
         self._oncall = OncallDesk(
             store.oncall,
             overrides,
@@ -130,12 +146,14 @@ class Daemon:
         self._telemetry = Telemetry(self._repository, lambda: self._active.now.roster)
         self._observer = self._telemetry.flow
         store.listeners.append(self._observer.transaction)
-        self._duties = duties_for(store, self._replica, self._observer)
+        self._duties = duties_for(
+            store, self._replica.fence.replica, self._observer, settings.replica.lease
+        )
         self._reviews = Reviews(settings.base / settings.reviews)
-        self._build_surroundings()
+        self._build_surroundings(manager)
         self._build_stages()
 
-    def _build_surroundings(self) -> None:
+    def _build_surroundings(self, manager: ServiceManager) -> None:
         """What the stages stand on: links, metrics, peers, changes, the store's health."""
         settings, store = self._settings, self._store
         self._links = SignedLinks(
@@ -171,6 +189,13 @@ class Daemon:
         self._health = StoreWatch(
             store.condition, store.inbox, settings.inbox.max_age, self._observer
         )
+        self._liveness = Liveness(store.condition, lambda now: self._conductor.pulse.fault(now))
+        self._service = ServiceReport(
+            manager,
+            self._liveness,
+            lambda: sum(incident.closed is None for incident in self._repository.known),
+            self._health.why_not,
+        )
         self._veterans = Veterans(self._repository)
         self._autonomy = AutonomyKeeper(self._repository, store.notes, self._active)
         self._storms = StormKeeper(self._repository, limits_for(settings))
@@ -189,6 +214,7 @@ class Daemon:
             self._observer,
             settings.base,
             lambda: pending_settings(settings, self._environ),
+            self._service.reloading,
         )
 
     def _build_stages(self) -> None:
@@ -242,6 +268,7 @@ class Daemon:
         self._conductor = Conductor(
             self._repository, self._active, stage.dependencies, drills.stage
         )
+        self._replica.serve(self._repository, self._conductor, self._intake)
         self._watchdog = Watchdog(
             self._repository,
             self._active,
@@ -276,6 +303,7 @@ class Daemon:
                 tasks=lambda: self._conductor.tasks,
                 store_trouble=self._health.trouble,
                 withdrawn=self._autonomy.withdrawn,
+                replicas=self._replica.last_survey,
             )
         )
 
@@ -287,11 +315,12 @@ class Daemon:
             server.close()
         await self._workshop.close()
 
-    async def run(self, stop: asyncio.Event, reload: asyncio.Event) -> None:
-        """Serve until `stop`; `reload` reads the rules again."""
+    async def run(self, shutdown: Shutdown, reload: asyncio.Event) -> None:
+        """Serve until `shutdown` is asked for; `reload` reads the rules again."""
         signing = self._store.keys.current.signing
         _log.info("links are signed", key=signing.id, made=signing.made_at, by=signing.made_by)
         self._calendars.recall(self._active.now.roster)
+        await self._replica.begin()
         if self._news is not None:
             await self._news.begin()
         await self._oncall.begin()
@@ -304,17 +333,24 @@ class Daemon:
         if not self._duties.shared:
             await self._drilling.drills.begin()
         async with asyncio.TaskGroup() as group:
-            async with self._server():
+            async with self._server(shutdown):
                 # Nothing is done to the world before the address is ours.
-                tasks = [
-                    group.create_task(part, name=name) for name, part in self._parts(reload).items()
-                ]
+                parts = self._parts(reload).items()
+                tasks = {name: group.create_task(part, name=name) for name, part in parts}
+                self._liveness.watch(tasks)
+                service = group.create_task(self._service.run(), name="service manager")
                 self._ready = True
-                await stop.wait()
+                await shutdown.requested.wait()
                 self._ready = False
+                self._service.stopping(shutdown.left())
                 _log.info("stopping: the door is closed")
-            await self._conductor.drain(self._settings.shutdown)
-            for task in tasks:
+                # Beside the closing of the door: nothing more may start meanwhile.
+                within = timedelta(seconds=shutdown.left(DRAINED))
+                draining = group.create_task(self._conductor.drain(within), name="drain")
+            await draining
+            # What was ours goes to the others now, and not when the lease ends.
+            await shutdown.step("replica", self._replica.leave(), LEFT)
+            for task in (service, *tasks.values()):
                 task.cancel()
         _log.info("stopped")
 
@@ -337,6 +373,8 @@ class Daemon:
             ),
             "reloads": self._reloader.run(reload),
         }
+        if self._replica.keeper is not None:
+            parts["lease"] = self._replica.keeper.run()
         if self._news is not None:
             parts |= {"duties": self._duties.run(), "news": self._news.run()}
         parts |= self._drilling.parts(self._duties)
@@ -357,7 +395,7 @@ class Daemon:
                 self._heartbeat(chosen.url),
                 chosen.every,
                 self._observer,
-                self._health.why_not,
+                lambda: self._health.why_not() or self._liveness.fault(),
             )
         return parts
 
@@ -385,7 +423,7 @@ class Daemon:
         await self._intake.receive(alert)
 
     @asynccontextmanager
-    async def _server(self) -> AsyncIterator[None]:
+    async def _server(self, shutdown: Shutdown) -> AsyncIterator[None]:
         context = WebContext(
             intake=self._intake,
             repository=self._repository,
@@ -412,6 +450,7 @@ class Daemon:
             today=self._today,
             observer=self._observer,
             store_trouble=self._health.why_not,
+            stuck=self._liveness.fault,
             actions=self._actions,
             trace=lambda incident, rule, entries: trace(
                 self._drilling.drills.metrics_of(incident, self._servers.of(rule).metrics),
@@ -428,9 +467,11 @@ class Daemon:
             oncall=self._oncall,
             maintenance=self._maintenance,
             storms=lambda: self._storms.storms,
+            replicas=self._replica.register,
+            replica_name=self._replica.fence.replica,
             status_page=self._status_page.page if self._status_page else None,
         )
-        async with serving(self._settings, context, self._certificate):
+        async with serving(self._settings, context, self._certificate, shutdown):
             yield
 
     def _take(self, ruleset: Ruleset) -> list[str]:

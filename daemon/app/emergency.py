@@ -17,6 +17,7 @@ from daemon.app.builders import (
     secret_reader,
 )
 from daemon.app.notifiers import NotifierBuilder
+from daemon.app.outgoing import session_for
 from daemon.config.active import ActiveConfig, Live
 from daemon.config.settings import Settings
 from daemon.core.ports.store import StoreFailure, StoreTrouble
@@ -54,7 +55,7 @@ async def call_before_the_end(
     failure = _store_failure(error)
     if failure is None or failure.fault == "held":  # a backup, say; the next start finds it free
         return
-    async with aiohttp.ClientSession() as session:
+    async with session_for(settings) as session:
         try:
             config = _config(settings, environ, session)
         except (Permanent, Mistakes) as mistake:

@@ -55,6 +55,7 @@ class NotifierBuilder:
         self._settings = settings
         self._session = session
         self._secret = secret
+        self._policy = settings.outgoing.policy
 
     def ways(self, roster: Roster) -> Ways:
         """Everybody's pagers, in their order. Raises Permanent naming what is not there."""
@@ -79,19 +80,18 @@ class NotifierBuilder:
     def _pager(self, contact: Contact) -> Pager:
         settings, session = self._settings, self._session
         if contact.pagerduty is not None:
-            key, url = self._secret(contact.pagerduty), settings.pagerduty.url
+            key, url = self._secret(contact.pagerduty), self._literal(settings.pagerduty.url)
             return PagerDutyPager(session, key, url, DEADLINE_SECONDS)
         if contact.grafana_oncall is not None:
-            return GrafanaOncallPager(
-                session, self._secret(contact.grafana_oncall), DEADLINE_SECONDS
-            )
+            url = self._address(contact.grafana_oncall)
+            return GrafanaOncallPager(session, url, DEADLINE_SECONDS)
         if contact.opsgenie is not None:
-            key, url = self._secret(contact.opsgenie), settings.opsgenie.url
+            key, url = self._secret(contact.opsgenie), self._literal(settings.opsgenie.url)
             return OpsgeniePager(session, key, url, DEADLINE_SECONDS)
         if contact.webhook is not None:
             signing = self._secret(contact.secret) if contact.secret else None
             made = RemindingWebhook if contact.reminders else WebhookPager
-            return made(session, self._secret(contact.webhook), signing, DEADLINE_SECONDS)
+            return made(session, self._address(contact.webhook), signing, DEADLINE_SECONDS)
         if contact.slack is not None:
             return SlackPager(self._slack(), contact.slack)
         if contact.email is not None:
@@ -100,7 +100,7 @@ class NotifierBuilder:
             # Apprise brings much that only its users should wait for at the start.
             from daemon.adapters.pagers.apprise import ApprisePager
 
-            return ApprisePager(self._secret(contact.apprise))
+            return ApprisePager(self._secret(contact.apprise), self._policy)
         return ConsolePager()
 
     def _channel(self, spec: ChannelSpec) -> Channel:
@@ -108,21 +108,32 @@ class NotifierBuilder:
             return SlackChannel(self._slack(), spec.slack)
         if spec.webhook is not None:
             signing = self._secret(spec.secret) if spec.secret else None
-            url = self._secret(spec.webhook)
+            url = self._address(spec.webhook)
             return WebhookChannel(self._session, url, signing, DEADLINE_SECONDS)
         if spec.email:
             return MailChannel(self._post_office(), spec.email)
         if spec.apprise is not None:
             from daemon.adapters.channels.apprise import AppriseChannel  # as above
 
-            return AppriseChannel(self._secret(spec.apprise))
+            return AppriseChannel(self._secret(spec.apprise), self._policy)
         return ConsoleChannel()
+
+    def _address(self, reference: str) -> str:
+        """The secret address that a reference names."""
+        return self._literal(self._secret(reference))
+
+    def _literal(self, url: str) -> str:
+        """An address that is not refused for what is seen of it. Raises AddressRefused: better
+        now than at the first page."""
+        self._policy.check_literally(url)
+        return url
 
     def _slack(self) -> AsyncWebClient:
         chosen = self._settings.slack
         if chosen.token is None:
             raise Permanent("the roster uses Slack, so stopgap.yaml needs `slack.token`")
-        return slack_client(self._session, self._secret(chosen.token), chosen.url, DEADLINE_SECONDS)
+        url = self._literal(chosen.url)
+        return slack_client(self._session, self._secret(chosen.token), url, DEADLINE_SECONDS)
 
     def _post_office(self) -> PostOffice:
         chosen = self._settings.smtp
@@ -136,4 +147,5 @@ class NotifierBuilder:
             starttls=chosen.security == "starttls",
             tls=chosen.security == "tls",
             timeout=DEADLINE_SECONDS,
+            outgoing=self._policy,
         )

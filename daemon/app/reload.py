@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
 
@@ -25,7 +26,8 @@ class Reloader:
     `read` may take its time and runs in a thread; `take` puts the rules in force, all or
     nothing, and tells what people must know of it beside.
     Both raise Mistakes or Permanent. `last` is how it stands; paths in it are relative to `base`.
-    `pending`: what of the settings only a restart puts in force; it may read, too.
+    `pending`: what of the settings only a restart puts in force; it may read, too. `announced` is
+    entered as long as a reload takes.
     """
 
     def __init__(
@@ -36,6 +38,7 @@ class Reloader:
         observer: Observer,
         base: Path,
         pending: Callable[[], PendingSettings] = PendingSettings,
+        announced: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self._read = read
         self._take = take
@@ -43,6 +46,7 @@ class Reloader:
         self._observer = observer
         self._base = base
         self._pending = pending
+        self._announced = announced
         self._lock = asyncio.Lock()
         self._notes: Sequence[str] = ()
         self.last = Loading(at=clock())
@@ -59,7 +63,7 @@ class Reloader:
 
     async def reload(self, by: str) -> Loading:
         """Read everything again. What is broken changes nothing, and is in the answer."""
-        async with self._lock:
+        async with self._lock, self._announcing():
             mistakes = await self._try(by)
             settings = await asyncio.to_thread(self._pending)
             if settings.changed:
@@ -73,6 +77,11 @@ class Reloader:
                 self.last = Loading(at=now, settings=settings, notes=tuple(self._notes))
             self._observer.reloaded(now.timestamp(), ok=not mistakes)
             return self.last
+
+    @asynccontextmanager
+    async def _announcing(self) -> AsyncIterator[None]:
+        with self._announced():
+            yield
 
     async def _try(self, by: str) -> list[str]:
         """Returns what is wrong; every mistake is a line of the log, too."""

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from daemon.app.builders import now
 from daemon.app.handles import connections_for
+from daemon.app.shutdown import DOOR, Shutdown
 from daemon.config.settings import Settings
 from daemon.core.values.outcome import Permanent
 from daemon.web.application import WebContext, web_application
@@ -38,7 +39,7 @@ def certificate_for(settings: Settings) -> Certificate | None:
 
 @asynccontextmanager
 async def serving(
-    settings: Settings, context: WebContext, certificate: Certificate | None
+    settings: Settings, context: WebContext, certificate: Certificate | None, shutdown: Shutdown
 ) -> AsyncIterator[None]:
     """The door is open while inside. Raises Permanent if the address is not to be had."""
     chosen, proxy = settings.connections, settings.auth.proxy
@@ -54,12 +55,13 @@ async def serving(
     runner = web.AppRunner(
         application,
         access_log=None,
-        shutdown_timeout=SHUTDOWN_SECONDS,
+        # With an open stream it takes twice that.
+        shutdown_timeout=min(SHUTDOWN_SECONDS, shutdown.left(DOOR) / 2),
         keepalive_timeout=chosen.idle.total_seconds(),
     )
     await runner.setup()
     async with AsyncExitStack() as stack:
-        stack.push_async_callback(runner.cleanup)
+        stack.push_async_callback(lambda: shutdown.step("door", runner.cleanup(), DOOR))
         tls = None if certificate is None else certificate.context
         listener = Listener(connections, runner.server, tls)  # type: ignore[arg-type]
         try:

@@ -3,15 +3,20 @@ duties that only one has at a time. With a store that one daemon has alone there
 
 from __future__ import annotations
 
-import secrets
-import socket
 import time
 from collections.abc import Mapping
 from datetime import timedelta
 
 from daemon.adapters.store import Store
 from daemon.app.builders import now
-from daemon.core.ports.news import FREEZES, KEYS, MAINTENANCE, ONCALL, Hears, NewsHint, note_topic
+from daemon.core.ports.news import (
+    FREEZES_TOPIC,
+    KEYS_TOPIC,
+    MAINTENANCE_TOPIC,
+    ONCALL_TOPIC,
+    Hears,
+    note_topic,
+)
 from daemon.core.values.lease import DEFAULT_LEASE, ClockReading
 from daemon.drilling.runner import DRILLS_NOTE, Drills
 from daemon.instrumentation import Observer
@@ -29,11 +34,6 @@ def read_clocks() -> ClockReading:
     system has such a clock, and the time of day."""
     clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
     return ClockReading(time.clock_gettime(clock), now())
-
-
-def replica_name() -> str:
-    """What this process is called among the replicas: its host, and a part of its own."""
-    return f"{socket.gethostname()}-{secrets.token_hex(3)}"
 
 
 def is_shared(store: Store) -> bool:
@@ -67,10 +67,10 @@ def topics_of(
         repository.ring_all()
 
     return {
-        KEYS: keys,
-        FREEZES: freezes,
-        MAINTENANCE: maintenance.hear,
-        ONCALL: oncall.hear,
+        KEYS_TOPIC: keys,
+        FREEZES_TOPIC: freezes,
+        MAINTENANCE_TOPIC: maintenance.hear,
+        ONCALL_TOPIC: oncall.hear,
         note_topic(AUTONOMY_NOTES): autonomy.hear,
         note_topic(VALUES_NOTES): values.hear,
         note_topic(DRILLS_NOTE): drills.hear,
@@ -82,9 +82,8 @@ def news_for(
     repository: IncidentRepository,
     topics: Mapping[str, Hears],
     observer: Observer,
-    hint: NewsHint | None = None,
 ) -> NewsKeeper | None:
     """Who hears of the other replicas; None if there can be none."""
     if not is_shared(store):
         return None
-    return NewsKeeper(store.news, repository, topics, hint, observer)
+    return NewsKeeper(store.news, repository, topics, store.hint, observer)

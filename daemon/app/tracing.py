@@ -27,7 +27,7 @@ async def tracer_for(settings: Settings, version: str) -> AsyncIterator[Tracer]:
             f"`tracing.endpoint` is set, but OpenTelemetry is not installed ({error.name}): "
             "pip install 'stopgap[otel]', or take the setting out"
         ) from None
-    tracing = Tracing(otlp(chosen.endpoint), chosen.sample, version)
+    tracing = Tracing(otlp(chosen.endpoint, settings.outgoing.policy), chosen.sample, version)
     try:
         yield tracing
     finally:

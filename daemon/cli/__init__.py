@@ -24,6 +24,7 @@ _SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "actions": ("plan", "the catalogue of recovery actions"),
         "freezes": ("plan", "what is frozen, and what will be"),
         "system": ("reports", "how the daemon does"),
+        "replicas": ("replicas", "the daemons of one store, and who conducts what"),
     },
     "Respond": {
         "declare": ("organizing", "open an incident by hand"),

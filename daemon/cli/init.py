@@ -16,10 +16,10 @@ from importlib.resources import files
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-import aiohttp
 import click
 
 from daemon import app
+from daemon.adapters.outgoing.sessions import outgoing_session
 from daemon.cli.access_options import access_options
 from daemon.cli.client import DEFAULT_CONFIG, CommandFailure, settings_from
 from daemon.cli.http import AccessMends, fetch
@@ -31,6 +31,7 @@ from daemon.config.settings import Settings, environment, secret
 from daemon.core.rules.rule import RuleBook
 from daemon.core.values.formats import printable
 from daemon.core.values.outcome import Permanent, Temporary
+from daemon.core.values.outgoing import NOTHING_ALLOWED
 from daemon.onboarding.prometheus_rules import Alerting, read_rules
 from daemon.onboarding.recording_rules import RecordingRules
 from daemon.onboarding.rule_drafts import RuleDraft, draft_rules
@@ -173,9 +174,14 @@ async def _read(
     url: str, access: AccessSettings, base: Path
 ) -> tuple[list[Alerting], RecordingRules, set[str] | None]:
     known = app.access_for(
-        "prometheus", url, access, lambda ref: secret(ref, environment(), base), base
+        "prometheus",
+        url,
+        access,
+        lambda ref: secret(ref, environment(), base),
+        base,
+        NOTHING_ALLOWED,
     )
-    async with aiohttp.ClientSession() as session:
+    async with outgoing_session(NOTHING_ALLOWED) as session:
         rules = await fetch(session, known, "/api/v1/rules", TIMEOUT_SECONDS, _MENDS)
         alerts, recordings = read_rules(rules.data)
         try:

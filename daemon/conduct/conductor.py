@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -18,6 +19,7 @@ import structlog
 from structlog.contextvars import bind_contextvars
 
 from daemon.conduct.executor import ConductDependencies, Executor, Stage
+from daemon.conduct.pulse import BEAT_SECONDS, Pulse
 from daemon.config.active import ActiveConfig, Live
 from daemon.core.decide import settle_decision
 from daemon.core.decision import (
@@ -106,6 +108,8 @@ class Conductor:
         self._flights: list[_Flight] = []
         self._executor = Executor(repository, Stage(active, dependencies))
         self._drilling: dict[str, Executor] = {}
+        self.pulse = Pulse()
+        repository.listeners.append(self._on_append)
 
     @property
     def tasks(self) -> tuple[int, int]:
@@ -126,7 +130,10 @@ class Conductor:
             for incident in [*ours, *self._repository.owing]:
                 self._begin(incident, group)
             while True:
-                self._begin(await self._repository.opened.get(), group)
+                self.pulse.goes_round()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(BEAT_SECONDS):
+                        self._begin(await self._repository.opened.get(), group)
 
     async def _left(self) -> list[str]:
         """The incidents that an earlier run has left open or unfinished, as soon as the store can
@@ -161,24 +168,45 @@ class Conductor:
         if incident not in self._conducted:
             task = group.create_task(self._conduct(incident), name=f"conduct-{incident}")
             self._conducted[incident] = task
+            self.pulse.begins(incident, task)
         elif incident in self._given_up:  # it was lost and won back: once its effects have ended
             again = partial(self._repository.opened.put_nowait, incident)
             self._conducted[incident].add_done_callback(lambda _: again())
+
+    def _on_append(self, _: Incident | None, after: Incident, __: Sequence[e.Event]) -> None:
+        """What people do about a closed incident, such as send its last word, is carried out, too,
+        though nobody conducts it any more."""
+        if after.closed is None or after.id in self._conducted:
+            return
+        if self._repository.ownership.owns(after.id):
+            self._repository.opened.put_nowait(after.id)
+        else:
+            self._repository.ownership.wants(after.id)
 
     async def _conduct(self, incident: str) -> None:
         bind_contextvars(incident=incident)
         flight = _Flight()
         self._flights.append(flight)
+        over = False
         try:
             async with asyncio.TaskGroup() as effects:
                 while not await self._turn(incident, flight, effects):
                     pass
+                # Nothing is under way, and nothing is awaited before whatever comes now is
+                # noticed.
+                self._leave(incident)
+                over = True
         finally:
             self._flights.remove(flight)
-            self._conducted.pop(incident, None)
-            self._given_up.discard(incident)
-            self._drilling.pop(incident, None)
-            self._repository.forget(incident)
+            if not over:
+                self._leave(incident)
+
+    def _leave(self, incident: str) -> None:
+        self._conducted.pop(incident, None)
+        self._given_up.discard(incident)
+        self._drilling.pop(incident, None)
+        self._repository.forget(incident)
+        self.pulse.ends(incident)
 
     def _executor_of(self, incident: Incident) -> Executor:
         """Who carries out its effects: the real one, or in a drill one that touches nothing real.
@@ -199,6 +227,7 @@ class Conductor:
         """
         bell = self._repository.bell(incident)
         bell.clear()
+        self.pulse.turns(incident)
         try:
             await self._repository.pay(incident)
             if not self._repository.ownership.owns(incident):
@@ -234,7 +263,7 @@ class Conductor:
             _log.exception("deciding crashed; trying again")
             self._dependencies.observer.crashed("conductor")
             wake_at = self._repository.clock() + 5 * _RETRY
-        await self._sleep(bell, wake_at)
+        await self._sleep(incident, bell, wake_at)
         return False
 
     async def _outlook(self, incident: Incident, executor: Executor) -> dict[int, Outlook]:
@@ -397,8 +426,9 @@ class Conductor:
                 self._repository.attempts.discard((incident, effect.page))
             self._repository.bell(incident).set()
 
-    async def _sleep(self, bell: asyncio.Event, wake_at: datetime | None) -> None:
+    async def _sleep(self, incident: str, bell: asyncio.Event, wake_at: datetime | None) -> None:
         seconds = None if wake_at is None else (wake_at - self._repository.clock()).total_seconds()
+        self.pulse.sleeps(incident, seconds)
         try:
             async with asyncio.timeout(seconds):
                 await bell.wait()

@@ -80,7 +80,7 @@ class LeaseKeeper:
         lease: timedelta,
         clocks: Callable[[], ClockReading],
         rules: Callable[[], str] = lambda: "",
-        observer: Observer = QUIET,
+        observer: Callable[[], Observer] = lambda: QUIET,
     ) -> None:
         self._register = register
         self._inbox = inbox
@@ -92,6 +92,7 @@ class LeaseKeeper:
         self._held: HeldLease | None = None
         self._acts = False
         self._owned: set[str] = set()
+        self._wanted: set[str] = set()
         self._opened = 0
         self._left_over = False
         self._ended = False
@@ -131,6 +132,10 @@ class LeaseKeeper:
         self._opened += 1
         self._owned.add(incident)
         return self._fence.replica
+
+    def wants(self, incident: str) -> None:
+        """There is something to do about a closed incident that is not ours."""
+        self._wanted.add(incident)
 
     def lost(self, incident: str, owner: str) -> None:
         """The store has said that the incident is not ours, but `owner`'s."""
@@ -248,7 +253,7 @@ class LeaseKeeper:
         lost = list(self._owned)
         self._owned.clear()
         _log.error("the lease is lost; others take over", why=why, incidents=len(lost))
-        self._observer.lease_lost()
+        self._observer().lease_lost()
         self._gives_up(lost)
 
     # ── what is nobody's ─────────────────────────────────────────────────────────────────────
@@ -274,17 +279,23 @@ class LeaseKeeper:
             taken = await self._register.take(most) if most else []
             if taken:
                 _log.warning("incidents taken that nobody conducted", count=len(taken))
-                self._observer.taken_over(len(taken))
+                self._observer().taken_over(len(taken))
                 self._owned.update(taken)
                 self._takes(taken)
         if survey.orphaned_deliveries and await self._inbox.take_over(_DELIVERIES_AT_ONCE):
             self.deliveries_came()
         if before is not None and _living(before) - _living(survey):
             await self._take_unfinished()
+        if self._wanted:
+            await self._take_these(list(self._wanted))
 
     async def _take_unfinished(self) -> None:
         """The closed incidents of which something is still to be done, and nobody does it."""
-        taken = await self._register.take_these(await self.unfinished())
+        await self._take_these(await self.unfinished())
+
+    async def _take_these(self, incidents: Collection[str]) -> None:
+        taken = await self._register.take_these(incidents)
+        self._wanted.difference_update(incidents)
         self._owned.update(taken)
         self._takes(taken)
 

@@ -13,6 +13,7 @@ from daemon.config.access import AccessSettings
 from daemon.core.measurement.flavours import MetricsFlavour
 from daemon.core.people.contact_methods import Reference
 from daemon.core.rules.rule import Name
+from daemon.core.values.outgoing import OutgoingPolicy, allowed_destinations
 from daemon.core.values.units import Duration, Frozen, Share, format_duration, parse_duration
 
 
@@ -197,6 +198,24 @@ class HttpSettings(Frozen):
     that `http_call` may talk to."""
 
     allow: tuple[str, ...] = ()
+
+
+class OutgoingSettings(Frozen):
+    """`allow`: what may be connected to although nothing goes there by default, this machine
+    itself most of all: networks (`127.0.0.0/8`), addresses or hosts, with a port or without."""
+
+    allow: tuple[str, ...] = ()
+
+    @field_validator("allow")
+    @classmethod
+    def _destinations(cls, allow: tuple[str, ...]) -> tuple[str, ...]:
+        allowed_destinations(allow)
+        return allow
+
+    @property
+    def policy(self) -> OutgoingPolicy:
+        """The policy of all connections."""
+        return OutgoingPolicy(allowed_destinations(self.allow))
 
 
 class CommandSettings(Frozen):

@@ -20,6 +20,7 @@ from daemon.config.auth import AuthSettings
 from daemon.config.drill_settings import DrillSettings
 from daemon.config.environment import overridden
 from daemon.config.follow_ups import FollowUpSettings
+from daemon.config.replica import ReplicaSettings
 from daemon.config.rooms import RoomSettings
 from daemon.config.sections import (
     AlertmanagerSettings,
@@ -35,6 +36,7 @@ from daemon.config.sections import (
     KubernetesSettings,
     LogSettings,
     OpsgenieSettings,
+    OutgoingSettings,
     PagerDutySettings,
     PrometheusSettings,
     RecoverySettings,
@@ -59,6 +61,7 @@ class Settings(Frozen):
     prometheus: PrometheusSettings = PrometheusSettings()
     alertmanager: AlertmanagerSettings = AlertmanagerSettings()
     store: str = Field(default="stopgap.db", min_length=1)
+    replica: ReplicaSettings = ReplicaSettings()
     rules: Path = Path("rules")
     reviews: Path = Path("reviews")
     calendars: Path = Path("calendars")
@@ -67,6 +70,7 @@ class Settings(Frozen):
     diagnosis: DiagnosisSettings = DiagnosisSettings()
     commands: CommandSettings = CommandSettings()
     http: HttpSettings = HttpSettings()
+    outgoing: OutgoingSettings = OutgoingSettings()
     kubernetes: KubernetesSettings = KubernetesSettings()
     argocd: ArgoCDSettings = ArgoCDSettings()
     git: GitSettings = GitSettings()
@@ -91,7 +95,7 @@ class Settings(Frozen):
     page_hold: Duration = Field(
         default=parse_duration("2s"), ge=timedelta(0), le=timedelta(seconds=10)
     )
-    shutdown: Duration = parse_duration("20s")
+    shutdown: Duration = Field(default=parse_duration("20s"), ge=timedelta(seconds=1))
     base: Path = Field(default=Path(), exclude=True)
     origin: Path | None = Field(default=None, exclude=True)
 

@@ -150,7 +150,7 @@ def _told_later(incident: Incident, surroundings: Surroundings, now: datetime) -
     """What pagers must still be told: the numbers that follow a page, that somebody came, and that
     it is over."""
     roster, storm = surroundings.roster, surroundings.storm
-    waits = storm is not None and bool(storm.wanting(roster))
+    waits = storm is not None and storm.wants(roster)
     told = amendments_due(incident, now) | pager_states_due(incident, now, storm_waits=waits)
     return told | endings_due(incident, roster, now)
 

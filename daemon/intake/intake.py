@@ -41,6 +41,9 @@ BATCH = 500
 _RETRY_SECONDS = 1.0
 YIELD = 3.0
 MAX_YIELD_SECONDS = 0.5
+TURN_SECONDS = 0.01
+"""So long small deliveries are sorted before everybody else has their turn: after each of them, a
+batch would wait for hundreds of turns while the machine is busy."""
 FORGET_EVERY = timedelta(minutes=10)
 ID_SHOWN = 12
 """So many characters of a delivery's identity tell it apart in labels and logs."""
@@ -241,6 +244,8 @@ class Intake:
         }
         ended = await self._inbox.ended(sorted(known))
         concerns: dict[str, Concern] = {}
+        loop = asyncio.get_running_loop()
+        turn = loop.time()
         for run, delivery in zip(runs, deliveries, strict=True):
             # What was seen to be listed after its end fires again, whenever it is said to start.
             fresh_alerts = (
@@ -265,7 +270,9 @@ class Intake:
             }
             with self._tracer.span("inbox", attributes, delivery=delivery.identity):
                 await self._dispatcher.sort(delivery, fresh_alerts, concerns, run)
-            await asyncio.sleep(0)  # many small ones hold nobody up either
+            if loop.time() - turn >= TURN_SECONDS:
+                await asyncio.sleep(0)  # many small ones hold nobody up either
+                turn = loop.time()
         await self._dispatcher.record(concerns)
         # After the telling, or what says "incomplete" could come after what completes it.
         for run, delivery in zip(runs, deliveries, strict=True):

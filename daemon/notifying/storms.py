@@ -237,7 +237,12 @@ class StormKeeper:
             storm = next((s for s in self._storms.values() if after.id in s.closed), None)
         if storm is None:
             return
-        storm.snapshot = None
+        known = storm.snapshot
+        if known is not None and before is not None and _stays(before, after):
+            following = known.as_of(after)
+            storm.snapshot = following if following is not known else None
+        else:
+            storm.snapshot = None
         if after.closed is not None:
             self._keep_closed(storm, after)
             self._drop(after.id)
@@ -293,6 +298,11 @@ class StormKeeper:
         for incident in list(storm.members):
             self._storm_of.pop(incident, None)
             self._repository.bell(incident).set()
+
+
+def _stays(before: Incident, after: Incident) -> bool:
+    """Whether it is among the members of its storm as it was before."""
+    return after.closed is None and before.organization.merging is after.organization.merging
 
 
 async def acknowledge_storm(

@@ -125,6 +125,14 @@ class Flow(Observer):
             "outcome",
             known=("delivered", "failed"),
         )
+        self._leases = make.counter(
+            "stopgap_lease_losses",
+            "Times that this replica's lease ended before it could be renewed.",
+        )
+        self._takeovers = make.counter(
+            "stopgap_incidents_taken_over",
+            "Incidents that this replica took which no living one conducted.",
+        )
         self._reloads = make.counter(
             "stopgap_config_reloads",
             "Readings of the rules while running.",
@@ -202,6 +210,14 @@ class Flow(Observer):
     def heartbeat(self, outcome: Literal["sent", "withheld", "failed"]) -> None:
         """The dead man's switch was told, or was not."""
         self._beats.labels(outcome).inc()
+
+    def lease_lost(self) -> None:
+        """This replica's lease ended before it could be renewed."""
+        self._leases.inc()
+
+    def taken_over(self, incidents: int) -> None:
+        """So many incidents were taken that no living replica conducted."""
+        self._takeovers.inc(incidents)
 
     def emergency_call(self, outcome: Literal["delivered", "failed"]) -> None:
         """Somebody was called about the store."""

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from daemon.core.incident.state import Incident
 from daemon.core.people.audiences import SeverityName
 from daemon.core.people.roster import Roster
+from daemon.core.ports.replicas import ReplicaSurvey
 from daemon.core.ports.store import Fault, StoreTrouble
 from daemon.core.recovery.guardrails import GLOBAL, Freeze
 from daemon.core.response.open_pages import undelivered
@@ -37,6 +38,8 @@ class Sources:
     freezes: Callable[[], Awaitable[Sequence[Freeze]]]
     store_trouble: Callable[[], StoreTrouble | None] = lambda: None
     withdrawn: Callable[[str], str] = lambda _: ""
+    replicas: Callable[[], ReplicaSurvey | None] = lambda: None
+    """As last seen; None where there can be one daemon only."""
 
 
 class Gauges:
@@ -83,6 +86,10 @@ class Gauges:
         self._freeze_age = gauge(
             "stopgap_freeze_oldest_age_seconds", "Age of the oldest of them; 0 without any."
         )
+        self._replicas = gauge("stopgap_replicas", "Daemons that share the store.", "state")
+        self._unowned = gauge(
+            "stopgap_incidents_unowned", "Open incidents that no living replica conducts."
+        )
         self._tasks = gauge("stopgap_conductor_tasks", "What the conductor is at.", "kind")
 
     async def read(self, incidents: Iterable[Incident]) -> None:
@@ -101,6 +108,7 @@ class Gauges:
             self._tasks.labels(kind).set(count)
         self._read_incidents([one for one in incidents if one.drill is None], now)
         self._pending.set(self._sources.backlog())
+        self._read_replicas(self._sources.replicas())
         await asyncio.gather(self._read_oldest(now), self._read_freezes(now))
 
     def _read_incidents(self, incidents: Sequence[Incident], now: datetime) -> None:
@@ -126,6 +134,12 @@ class Gauges:
                 has = update.delivery(channel)
                 if has.settled < update.version:
                     yield has.failures
+
+    def _read_replicas(self, survey: ReplicaSurvey | None) -> None:
+        alive, known = (1, 1) if survey is None else (survey.alive, len(survey.replicas))
+        self._replicas.labels("alive").set(alive)
+        self._replicas.labels("dead").set(known - alive)
+        self._unowned.set(0 if survey is None else survey.orphans)
 
     async def _read_oldest(self, now: datetime) -> None:
         try:

@@ -62,6 +62,7 @@ def web_application(
         loader=jinja2.PackageLoader("daemon.web"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        auto_reload=False,  # looking whether a file has changed costs more than a short page
         trim_blocks=True,
         lstrip_blocks=True,
         filters=FILTERS,

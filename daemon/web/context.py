@@ -22,6 +22,7 @@ from daemon.core.people.scopes import Scope
 from daemon.core.people.signing_keys import Keys
 from daemon.core.ports.actions import risk_of
 from daemon.core.ports.assistants import AssistantLog
+from daemon.core.ports.replicas import ReplicaRegister
 from daemon.core.recovery.guardrails import Freeze, is_scope
 from daemon.core.recovery.maintenance import MaintenanceWindow
 from daemon.core.recovery.orders import held_up
@@ -85,12 +86,15 @@ class WebContext:
     plan; `autonomy`: what a rule's own decisions came to. `whisper` tells (address, text) to
     whoever tapped in Slack. `trace` asks for a chart's figures; without it a chart shows what the
     journal knows. `store_trouble`: why nothing may be entrusted to the store; empty if it may.
+    `stuck`: why a restart would help the daemon, which answers but does not do its work; empty if
+    it does.
     `config_for_drill`: what is in force in a drill; `drills`: lists, holds, stops and reports them.
     `places`: where people meet; `marks`: the reactions by which a message there comes to the
     timeline.
     `label_values`: the values that the labels of a rule's `changes:` are known to have.
     `oncall`: changes who is on call. `maintenance`: the windows that were announced.
-    `storms`: those that go on.
+    `storms`: those that go on. `replicas`: those of the store, of which this is
+    `replica_name`.
     `status_page`: the public page as it stands; None where none is kept.
     """
 
@@ -114,6 +118,7 @@ class WebContext:
     trace: Trace | None = None
     observer: Observer = QUIET
     store_trouble: Callable[[], str] = lambda: ""
+    stuck: Callable[[], str] = lambda: ""
     config_for_drill: Callable[[Incident], ActiveConfig] | None = None
     drills: DrillDesk | None = None
     places: MeetingPlaces = NO_PLACES
@@ -122,6 +127,8 @@ class WebContext:
     label_values: Callable[[Rule], Sequence[Labels]] = lambda _: ()
     oncall: OncallDesk | None = None
     storms: Callable[[], Sequence[Storm]] = lambda: ()
+    replicas: ReplicaRegister | None = None
+    replica_name: str = ""
     status_page: Callable[[], StatusPage] | None = None
 
     def config_of(self, incident: Incident) -> ActiveConfig:

@@ -32,8 +32,12 @@ class HealthRoutes:
         return web.Response(body=await self._context.metrics(), headers=headers)
 
     async def healthy(self, _: web.Request) -> web.Response:
-        """The process answers. It is 200 with a store in trouble too, and says so: a restart,
-        which is what a liveness probe does, mends no disk."""
+        """The daemon does its work: 503 if it is stuck, for which a restart is the mend. It is 200
+        with a store in trouble, and says so: a restart, which is what a liveness probe does, mends
+        no disk."""
+        stuck = self._context.stuck()
+        if stuck:
+            raise HttpProblem(503, "Stuck", stuck)
         trouble = self._context.store_trouble()
         if trouble:
             return web.Response(text=f"Stopgap runs, but takes no alerts: {trouble}\n")

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 import aiohttp
 
 from daemon.core.values.outcome import Permanent, Temporary
+from daemon.core.values.outgoing import OutgoingPolicy
 from daemon.core.values.units import format_duration
 from recovery_actions.kubernetes.errors import Expired, NotDone, failure
 from recovery_actions.kubernetes.names import Resource
@@ -178,7 +179,9 @@ class ClusterClient:
     async def _open(self) -> ApiConnection:
         async with self._opening:
             if self._connection is None:
-                self._connection = await asyncio.to_thread(_connection, self._cluster)
+                self._connection = await asyncio.to_thread(
+                    _connection, self._cluster, self._workshop.outgoing
+                )
                 self._workshop.on_close(self._close)
             if not self._connection.loaded:
                 await self._connection.load()
@@ -207,11 +210,11 @@ class ClusterClient:
             await connection.close()
 
 
-def _connection(cluster: Cluster) -> ApiConnection:
+def _connection(cluster: Cluster, outgoing: OutgoingPolicy) -> ApiConnection:
     # The library takes half a second to import; the command line does not wait for it.
     from recovery_actions.kubernetes.connection import ApiConnection
 
-    return ApiConnection(cluster)
+    return ApiConnection(cluster, outgoing)
 
 
 def encoded(body: object) -> bytes:

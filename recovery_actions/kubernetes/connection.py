@@ -24,7 +24,9 @@ from kubernetes_asyncio.config import (
 )
 from yarl import URL
 
+from daemon.adapters.outgoing.sessions import CheckedResolver, address_guard
 from daemon.core.values.outcome import Permanent, Temporary
+from daemon.core.values.outgoing import NOTHING_ALLOWED, OutgoingPolicy
 from daemon.core.values.units import format_duration, printable
 from recovery_actions.workshop import Cluster
 
@@ -47,8 +49,9 @@ class ApiReply:
 class ApiConnection:
     """One way to the API server, with credentials that can be renewed."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, outgoing: OutgoingPolicy = NOTHING_ALLOWED) -> None:
         self._cluster = cluster
+        self._outgoing = outgoing
         self._configuration: Any = None
         self._rest: Any = None
         self._old: list[Any] = []
@@ -72,6 +75,7 @@ class ApiConnection:
                     f"the certificates that {self._where} names cannot be used: "
                     f"{type(error).__name__}; look at certificate-authority and client-certificate"
                 ) from error
+            _pin(rest, self._policy(configuration.host))
             if self._rest is not None:
                 self._old.append(self._rest)  # a request may still be under way on it
             self._rest = rest
@@ -103,6 +107,7 @@ class ApiConnection:
             headers=headers | authorization,
             data=body,
             allow_redirects=False,
+            middlewares=(address_guard(self._policy(self._configuration.host)),),
             **options,
         ) as response:
             again = response.headers.get("Retry-After", "")
@@ -118,6 +123,10 @@ class ApiConnection:
             if rest is not None:
                 await rest.close()
         self._old, self._rest = [], None
+
+    def _policy(self, host: str) -> OutgoingPolicy:
+        """The file of the operator names the server, so this machine is theirs to name."""
+        return self._outgoing.at(self._where).trusting(host)
 
     @property
     def _where(self) -> str:
@@ -186,6 +195,12 @@ class ApiConnection:
             if which := getattr(error, "filename", None):  # of a credential plugin, most likely
                 why = f"{printable(str(which))}: {why}"
         return f"{self._where} cannot be used: {why}"
+
+
+def _pin(rest: Any, policy: OutgoingPolicy) -> None:
+    """Have the library's own session connect to checked addresses alone; it takes no connector."""
+    connector = rest.pool_manager.connector
+    connector._resolver = CheckedResolver(policy, connector._resolver)  # noqa: SLF001
 
 
 def _is_address(host: str) -> bool:

@@ -2,7 +2,7 @@
 or never: services that break at a given second, a known answer time, and every kind of trouble.
 
 It understands the queries of the rules in these tests: `errors_total` and `requests_total` of
-one service over one window, and `max(timestamp(…))`.
+one service over one window, and `max(timestamp(…))`; and what a dossier asks about a service.
 """
 
 from __future__ import annotations
@@ -49,12 +49,14 @@ class Trouble:
 
 @dataclass
 class PrometheusDouble:
-    """`delay` in seconds is how long each answer takes; `instead` answers in its place."""
+    """`delay` in seconds is how long each answer takes; `instead` answers in its place; `steady`
+    are metrics that every service has besides, whose value never changes."""
 
     delay: float = 0.0
     instead: Handler | None = None
     troubles: dict[str, Trouble] = field(default_factory=dict)
     asked: list[web.Request] = field(default_factory=list)
+    steady: tuple[str, ...] = ()
     url: str = ""
 
     def breaks(
@@ -96,6 +98,9 @@ class PrometheusDouble:
             values = [[at, str(self._value(text, at))] for at in moments]
             return web.json_response(matrix({"metric": {}, "values": values}))
         at = float(str(query["time"]))
+        if text.startswith("count by (__name__)"):
+            names = ({"metric": {"__name__": n}, "value": [at, "1"]} for n in self.steady)
+            return web.json_response(vector(*names))
         return web.json_response(vector({"metric": {}, "value": [at, str(self._value(text, at))]}))
 
     def _value(self, query: str, at: float) -> float:
@@ -105,6 +110,8 @@ class PrometheusDouble:
             return 1.0
         if query.startswith("count(up"):
             return 0.0 if "== 0" in query else 9.0
+        if any(name in query for name in self.steady):
+            return 1.0
         window, service = _WINDOW.search(query), _SERVICE.search(query)
         assert window is not None, query
         assert service is not None, query

@@ -15,6 +15,7 @@ from typing import Any
 from tests.acceptance.forked import Forked
 from tests.acceptance.journal import JournalFile
 from tests.acceptance.waiting import until, wait_until
+from tests.loopback import IN_ENVIRONMENT
 
 TREE = Path(__file__).resolve().parents[2]
 STARTED: list[Daemon] = []
@@ -177,4 +178,4 @@ def run_command(folder: Path, *arguments: str) -> str:
 def environment() -> dict[str, str]:
     """The environment of a daemon: ours, without the settings of another Stopgap."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("STOPGAP_")}
-    return {**inherited, "PYTHONPATH": str(TREE), "STOPGAP_ADA_TOKEN": TOKEN}
+    return {**inherited, **IN_ENVIRONMENT, "PYTHONPATH": str(TREE), "STOPGAP_ADA_TOKEN": TOKEN}

@@ -175,10 +175,12 @@ async def test_news_takes_neither_the_focus_nor_a_choice_nor_the_place_one_reads
     line = ada.page.locator("#timeline li", has_text="incident opened")
     await line.evaluate("one => one.scrollIntoView({block: 'center'})")
     before = await line.bounding_box()
+    focused = "document.activeElement.ariaLabel ?? document.activeElement.outerHTML"
+    assert await ada.page.evaluate(focused) == "Veto: step 2"
     await bo.presses("I am on it: take command")
     await bo.presses("Veto: step 1", "#plan")
     await ada.page.locator("#timeline", has_text="step 1 vetoed by bo").wait_for()
-    assert await veto.evaluate("one => one === document.activeElement")
+    assert await ada.page.evaluate(focused) == "Veto: step 2"
     assert await ada.page.locator("#role").input_value() == "communicator"
     assert await ada.page.locator("#roles").get_attribute("open") is not None
     after = await line.bounding_box()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing
 from pathlib import Path
@@ -135,6 +136,48 @@ async def test_sigterm_lets_a_running_action_finish_and_journals_it(
     await until("the review", lambda: daemon.journal.entries("ReviewWritten"), 20)
     assert len(daemon.journal.entries("StepStarted")) == 1
     assert daemon.stop() == 0
+
+
+async def test_a_stop_is_over_by_its_deadline_whatever_hangs(
+    shop: Shop, http: aiohttp.ClientSession, make_daemon: MakeDaemon
+) -> None:
+    settings = shop.folder / "stopgap.yaml"
+    settings.write_text(settings.read_text() + "shutdown: 2s\n")
+    told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    told.bind(str(shop.folder / "notify"))
+    told.settimeout(10)
+    daemon = make_daemon(shop.folder).start({"NOTIFY_SOCKET": str(shop.folder / "notify")})
+    with closing(told):
+        assert told.recv(100) == b"READY=1"
+        await until("the daemon to see v1", lambda: shop.saw_v1(daemon))
+        shop.deploys_v2()
+        shop.held().touch()
+        assert await _post(http, daemon, ALERT) == 200
+        await until("the restart to begin", shop.restarts)
+        address = daemon.url.removeprefix("http://").split(":")
+        with closing(socket.create_connection((address[0], int(address[1])))) as endless:
+            endless.sendall(b"POST /api/v1/alerts HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")
+            began = time.monotonic()
+            assert daemon.stop() == 0
+            took = time.monotonic() - began
+        messages = _rest(told)
+    assert 1 < took < 3, "the action had its share, and nothing had more"
+    assert "STOPPING=1\nEXTEND_TIMEOUT_USEC=" in messages
+    assert "WATCHDOG=1" in messages
+    assert daemon.logged("stopped")
+    shop.held().unlink()
+    daemon.start()
+    await until("the outcome", lambda: daemon.journal.entries("StepFinished"), 20)
+
+
+def _rest(told: socket.socket) -> str:
+    told.setblocking(False)
+    messages = []
+    while True:
+        try:
+            messages.append(told.recv(1000).decode())
+        except BlockingIOError:
+            return "\n".join(messages)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -3,7 +3,7 @@ fails, and a pager.
 
 Usage: python outside.py SERVICES. It prints the addresses of both, and serves until it is ended.
 `GET /pages` of the pager tells when each incident was paged for first, in Unix seconds; the page
-of a storm is for as many as it says.
+of a storm is for as many as it says. `GET /calls` tells how often the pager was called at all.
 """
 
 from __future__ import annotations
@@ -18,16 +18,20 @@ from aiohttp import web
 from tests.acceptance.prometheus_double import PrometheusDouble, Trouble
 
 ANSWERS_AFTER = 0.005
+STEADY = ("cpu_seconds_total", "memory_bytes", "open_connections", "queue_length", "threads")
 
 
 async def _serve(services: int) -> None:
     failing = Trouble(time.time() - 30)
     troubles = {f"s{n}": failing for n in range(services)}
-    prometheus = PrometheusDouble(delay=ANSWERS_AFTER, troubles=troubles)
+    prometheus = PrometheusDouble(delay=ANSWERS_AFTER, troubles=troubles, steady=STEADY)
     single: set[str] = set()
     paged: list[float] = []
+    calls = 0
 
     async def page(request: web.Request) -> web.Response:
+        nonlocal calls
+        calls += 1
         told = await request.json()
         storm = re.match(r"Storm since .*?: (\d+) incidents", told["title"])
         if storm is None:
@@ -39,8 +43,12 @@ async def _serve(services: int) -> None:
     async def pages(_: web.Request) -> web.Response:
         return web.json_response(paged)
 
+    async def called(_: web.Request) -> web.Response:
+        return web.json_response(calls)
+
     application = web.Application()
-    application.add_routes([web.post("/page", page), web.get("/pages", pages)])
+    routes = (web.post("/page", page), web.get("/pages", pages), web.get("/calls", called))
+    application.add_routes(routes)
     runner = web.AppRunner(application, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -18,6 +18,7 @@ import aiohttp
 
 from tests.acceptance.deliveries import alert, encoded
 from tests.acceptance.running import ROSTER, SETTINGS, TREE, Daemon, lay_out
+from tests.loopback import IN_ENVIRONMENT
 
 HERE = Path(__file__).parent
 CLIENTS = 32
@@ -53,7 +54,7 @@ class Storm:
     @property
     def p99_ms(self) -> float:
         """The 99th percentile of the answers of /-/healthy."""
-        return quantiles(self.probes, n=100)[98] * 1000
+        return p99_ms(self.probes)
 
 
 async def storm(folder: Path, tree: Path, build: str, groups: int, sync_ms: float) -> Storm:
@@ -61,7 +62,7 @@ async def storm(folder: Path, tree: Path, build: str, groups: int, sync_ms: floa
     seen = Storm(build, groups, sync_ms)
     commits = folder / "commits"
     program = (str(HERE / "slow_daemon.py"), str(sync_ms), str(commits))
-    async with _outside(groups) as (prometheus, pager), aiohttp.ClientSession() as http:
+    async with outside(groups) as (prometheus, pager), aiohttp.ClientSession() as http:
         settings = SETTINGS.replace("http://127.0.0.1:9", prometheus)
         roster = ROSTER.replace("console: true", "webhook: env:STORM_PAGER")
         lay_out(folder, settings=settings, more={"rules/roster.yaml": roster})
@@ -69,7 +70,7 @@ async def storm(folder: Path, tree: Path, build: str, groups: int, sync_ms: floa
         try:
             daemon.start({"PYTHONPATH": str(tree), "STORM_PAGER": f"{pager}/page"})
             await _watch(seen, http, daemon, pager)
-            seen.rss_mb, seen.cpu_s = _used(daemon)
+            seen.rss_mb, seen.cpu_s = used(daemon)
             daemon.stop()
         finally:
             daemon.drop()
@@ -79,11 +80,11 @@ async def storm(folder: Path, tree: Path, build: str, groups: int, sync_ms: floa
 
 
 @asynccontextmanager
-async def _outside(groups: int) -> AsyncIterator[tuple[str, str]]:
+async def outside(groups: int) -> AsyncIterator[tuple[str, str]]:
     """The addresses of Prometheus and of the pager."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, str(HERE / "outside.py"), str(groups)),
-        env={**os.environ, "PYTHONPATH": str(TREE)},
+        env={**os.environ, **IN_ENVIRONMENT, "PYTHONPATH": str(TREE)},
         stdout=asyncio.subprocess.PIPE,
     )
     try:
@@ -98,7 +99,7 @@ async def _outside(groups: int) -> AsyncIterator[tuple[str, str]]:
 async def _watch(seen: Storm, http: aiohttp.ClientSession, daemon: Daemon, pager: str) -> None:
     began = time.time()
     bodies = iter([encoded(alert(f"s{n}", started=n)) for n in range(seen.groups)])
-    probing = asyncio.create_task(_probe(seen, http, daemon))
+    probing = asyncio.create_task(probe(seen.probes, http, f"{daemon.url}/-/healthy", PROBE_EVERY))
     await asyncio.gather(*(_post(http, daemon, bodies) for _ in range(CLIENTS)))
     seen.accepted = time.time() - began
     while seen.done is None and time.time() - began < LONGEST:
@@ -118,16 +119,24 @@ async def _post(http: aiohttp.ClientSession, daemon: Daemon, bodies: Iterator[by
             assert answer.status == 200, await answer.text()
 
 
-async def _probe(seen: Storm, http: aiohttp.ClientSession, daemon: Daemon) -> None:
+async def probe(took: list[float], http: aiohttp.ClientSession, url: str, every: float) -> None:
+    """Ask for that address again and again until cancelled, and note how long each answer takes;
+    all in seconds."""
     while True:
-        begin = time.perf_counter()
-        async with http.get(f"{daemon.url}/-/healthy") as answer:
-            await answer.read()
-        seen.probes.append(time.perf_counter() - begin)
-        await asyncio.sleep(PROBE_EVERY)
+        await probe_once(took, http, url)
+        await asyncio.sleep(every)
 
 
-def _used(daemon: Daemon) -> tuple[float, float]:
+async def probe_once(took: list[float], http: aiohttp.ClientSession, url: str) -> None:
+    """Ask for that address, and note how long the answer takes, in seconds."""
+    begin = time.perf_counter()
+    async with http.get(url, allow_redirects=False) as answer:
+        await answer.read()
+        assert answer.status == 200, f"{url} answered {answer.status}"
+    took.append(time.perf_counter() - begin)
+
+
+def used(daemon: Daemon) -> tuple[float, float]:
     """The most memory that the daemon had, in MB, and the seconds of processor it has used."""
     assert daemon.process is not None
     process = Path(f"/proc/{daemon.process.pid}")
@@ -135,6 +144,11 @@ def _used(daemon: Daemon) -> tuple[float, float]:
     peak = next(line for line in status if line.startswith("VmHWM")).split()[1]
     user, system = (process / "stat").read_text().rpartition(")")[2].split()[11:13]
     return int(peak) / 1024, (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+def p99_ms(took: Sequence[float]) -> float:
+    """The 99th percentile of these seconds, in milliseconds."""
+    return quantiles(took, n=100)[98] * 1000
 
 
 def share_of(times: Sequence[float], within: float) -> int:

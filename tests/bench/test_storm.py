@@ -5,9 +5,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,24 +22,6 @@ SYNCS_MS = (0.0, 5.0, 25.0)
 AIMS = {0.0: "10 s", 5.0: "10 s", 25.0: "30 s"}
 AIM_P99_MS = 250
 MOMENTS = (1, 2, 5, 10, 30, 60)
-
-
-@pytest.fixture
-def base(tmp_path: Path) -> Iterator[tuple[str, Path] | None]:
-    """The revision to compare with, and a folder with its code; None if none is named."""
-    revision = os.environ.get("BENCH_BASE", "")
-    if not revision:
-        yield None
-        return
-    tree = tmp_path / "base"
-    _git("worktree", "add", "--detach", "-f", str(tree), revision)
-    yield revision, tree
-    _git("worktree", "remove", "--force", str(tree))
-
-
-def _git(*arguments: str) -> None:
-    command = ["git", "-C", str(TREE), *arguments]
-    subprocess.run(command, check=True, capture_output=True)
 
 
 @pytest.mark.parametrize("sync_ms", SYNCS_MS)

@@ -161,6 +161,7 @@ class Rig:
         self.storms = StormKeeper(self.repository, LIMITS)
         self.calendars: list[CalendarReport] = []
         self.store_trouble = ""
+        self.stuck = ""
         self.intake = Intake(
             self.inbox,
             self.repository,
@@ -211,6 +212,7 @@ class Rig:
             overview=self.overview(),
             assistants=self.assistants,
             store_trouble=lambda: self.store_trouble,
+            stuck=lambda: self.stuck,
             places=self.places,
             marks=self.marks,
             storms=lambda: self.storms.storms,

@@ -17,6 +17,7 @@ from recovery_actions.contract import ActionContract, context
 from recovery_actions.workshop import ArgoCD as ArgoCDSettings
 from recovery_actions.workshop import Workshop
 from tests.doubles.argocd import FIRST, TOKEN, ArgoCD
+from tests.loopback import LOOPBACK
 
 GOOD, BAD = "a" * 40, "b" * 40
 INTENT = {"from": BAD, "to": GOOD, "id": "0", "last": "1"}
@@ -37,7 +38,10 @@ async def argo() -> AsyncIterator[ArgoCD]:
 @pytest.fixture
 async def workshop(argo: ArgoCD, tmp_path: Path) -> AsyncIterator[Workshop]:
     shop = Workshop(
-        tmp_path, argocd=ArgoCDSettings(argo.url, "env:ARGO"), secret=lambda reference: TOKEN
+        tmp_path,
+        argocd=ArgoCDSettings(argo.url, "env:ARGO"),
+        secret=lambda reference: TOKEN,
+        outgoing=LOOPBACK,
     )
     yield shop
     await shop.close()

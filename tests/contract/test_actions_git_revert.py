@@ -27,6 +27,7 @@ from recovery_actions.workshop import GitHosting, Workshop
 from tests.doubles.argocd import TOKEN as ARGO_TOKEN
 from tests.doubles.argocd import ArgoCD
 from tests.doubles.git_hosts import TOKEN, GitHostDouble, GitHubHost, GitLabHost
+from tests.loopback import LOOPBACK
 
 HOSTS: dict[Any, type[GitHostDouble]] = {"github": GitHubHost, "gitlab": GitLabHost}
 REPOSITORY = "acme/shop-deploy"
@@ -99,6 +100,7 @@ async def workshop(host: GitHostDouble, argo: ArgoCD, tmp_path: Path) -> AsyncIt
         argocd=ArgoCDSettings(argo.url, "env:ARGO"),
         git=GitHosting(api, host.url, "env:GIT", (REPOSITORY,), direct=True),
         secret={"env:ARGO": ARGO_TOKEN, "env:GIT": TOKEN}.__getitem__,
+        outgoing=LOOPBACK,
     )
     yield shop
     await shop.close()

@@ -20,6 +20,7 @@ from recovery_actions.http_exchange import pointed, quoted
 from recovery_actions.http_params import HttpCallParams
 from recovery_actions.workshop import Workshop
 from tests.doubles.flags import TOKEN, Flags
+from tests.loopback import LOOPBACK
 
 
 def secret(reference: str) -> str:
@@ -36,7 +37,9 @@ async def flags() -> AsyncIterator[Flags]:
 
 @pytest.fixture
 async def workshop(flags: Flags, tmp_path: Path) -> AsyncIterator[Workshop]:
-    shop = Workshop(tmp_path, hosts=[flags.url.removeprefix("http://")], secret=secret)
+    shop = Workshop(
+        tmp_path, hosts=[flags.url.removeprefix("http://")], secret=secret, outgoing=LOOPBACK
+    )
     yield shop
     await shop.close()
 

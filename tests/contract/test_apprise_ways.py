@@ -21,6 +21,7 @@ from daemon.core.ports.notification import Pager
 from daemon.core.values.outcome import Permanent, Temporary
 from tests.contract.calls import SECRET, message, page
 from tests.doubles.serving import Double
+from tests.loopback import LOOPBACK
 
 SOON = 3.0
 """Seconds; apprise's pacing of this service would take 104 for twenty pages."""
@@ -77,7 +78,7 @@ async def ntfy() -> AsyncIterator[Ntfy]:
 
 
 async def test_twenty_pages_at_once_arrive_at_once(ntfy: Ntfy) -> None:
-    pager = ApprisePager(ntfy.secret_url)
+    pager = ApprisePager(ntfy.secret_url, LOOPBACK)
     async with asyncio.timeout(SOON):
         said = await asyncio.gather(*(pager.page(page(page=f"r0.t{n}.ada")) for n in range(20)))
     assert said == ["accepted by apprise"] * 20
@@ -85,7 +86,7 @@ async def test_twenty_pages_at_once_arrive_at_once(ntfy: Ntfy) -> None:
 
 
 async def test_pages_that_hang_hold_up_nobody_else(ntfy: Ntfy) -> None:
-    pager = ApprisePager(ntfy.secret_url)
+    pager = ApprisePager(ntfy.secret_url, LOOPBACK)
     many = (os.cpu_count() or 1) + 6  # more than asyncio's own threads, and than apprise's
     ntfy.expected = many
     hanging = [asyncio.create_task(pager.page(page(page=f"r0.t{n}.ada"))) for n in range(many)]
@@ -99,12 +100,12 @@ async def test_pages_that_hang_hold_up_nobody_else(ntfy: Ntfy) -> None:
         assert await asyncio.gather(*(asyncio.to_thread(int, "1") for _ in range(40))) == [1] * 40
         await asyncio.get_running_loop().getaddrinfo("localhost", 80)
         ways: list[Pager] = [
-            ApprisePager(other.url.replace("http://", "json://")),
+            ApprisePager(other.url.replace("http://", "json://"), LOOPBACK),
             WebhookPager(session, other.url, None, SOON),
         ]
         for way in ways:
             await way.page(page())
-        await AppriseChannel(other.secret_url).post(message())
+        await AppriseChannel(other.secret_url, LOOPBACK).post(message())
     for task in hanging:
         task.cancel()
     ended = await asyncio.gather(*hanging, return_exceptions=True)
@@ -113,7 +114,7 @@ async def test_pages_that_hang_hold_up_nobody_else(ntfy: Ntfy) -> None:
 
 async def test_several_services_of_one_url_are_all_told(ntfy: Ntfy) -> None:
     async with Ntfy().serving() as other:
-        pager = ApprisePager(f"{ntfy.secret_url}, {other.secret_url}")
+        pager = ApprisePager(f"{ntfy.secret_url}, {other.secret_url}", LOOPBACK)
         assert await pager.page(page()) == "accepted by apprise"
         assert (ntfy.taken, other.taken) == (["POST"], ["POST"])
         other.mood = 500
@@ -128,7 +129,7 @@ async def test_a_login_page_is_no_delivery(status: int, more: str) -> None:
         for kind in ("ntfy", "json"):
             url = double.url.replace("http://", f"{kind}://{SECRET}:{SECRET}@") + f"/topic{more}"
             with pytest.raises(Permanent) as caught:
-                await ApprisePager(url).page(page())
+                await ApprisePager(url, LOOPBACK).page(page())
             assert f"redirects ({status}), to a login page or to https" in str(caught.value)
             assert SECRET not in str(caught.value)
         assert double.taken == ["POST", "POST"], "nothing was followed"
@@ -137,7 +138,7 @@ async def test_a_login_page_is_no_delivery(status: int, more: str) -> None:
 async def test_the_status_of_a_refusal_is_told(ntfy: Ntfy) -> None:
     ntfy.mood = 403
     with pytest.raises(Temporary, match="could not deliver it: the service answered 403"):
-        await ApprisePager(ntfy.secret_url).page(page())
+        await ApprisePager(ntfy.secret_url, LOOPBACK).page(page())
 
 
 class TestThreads:

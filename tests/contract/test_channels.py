@@ -24,6 +24,7 @@ from daemon.adapters.slack import slack_client
 from daemon.core.ports.notification import Channel, Edits, Message
 from daemon.core.values.outcome import Permanent, Temporary
 from tests.doubles.serving import Double
+from tests.loopback import LOOPBACK
 
 SECRET = "s3cr3t-9f8e7d"
 SIGNING = "k3y-of-the-webhook"
@@ -219,7 +220,7 @@ class TestMail:
 class TestApprise:
     async def test_it_delivers_over_http_and_tells_no_reason(self, receiver: Receiver) -> None:
         url = receiver.url.replace("http://", "json://")
-        receipt = await AppriseChannel(f"{url}/{SECRET}").post(MESSAGE)
+        receipt = await AppriseChannel(f"{url}/{SECRET}", LOOPBACK).post(MESSAGE)
         assert receipt.proof == "accepted by apprise"
         sent = receiver.body()
         assert sent["title"] == MESSAGE.title
@@ -227,12 +228,12 @@ class TestApprise:
         assert sent["message"].endswith("http://stopgap/d/x")
         receiver.mood = 500
         with pytest.raises(Temporary, match="could not deliver") as caught:
-            await AppriseChannel(f"{url}/{SECRET}").post(MESSAGE)
+            await AppriseChannel(f"{url}/{SECRET}", LOOPBACK).post(MESSAGE)
         assert SECRET not in str(caught.value)
 
     def test_a_url_that_it_does_not_know_is_not_repeated(self) -> None:
         with pytest.raises(Permanent, match="does not know") as caught:
-            AppriseChannel(f"nonsense://{SECRET}")
+            AppriseChannel(f"nonsense://{SECRET}", LOOPBACK)
         assert SECRET not in str(caught.value)
 
 

@@ -78,6 +78,7 @@ listen: 127.0.0.1:0
 prometheus: {url: "http://127.0.0.1:9", timeout: 1s}
 kubernetes: {kubeconfig: kubeconfig, timeout: 2s}
 commands: {allow: [[./mend, it]]}
+outgoing: {allow: [127.0.0.0/8]}
 """
 
 

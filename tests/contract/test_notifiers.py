@@ -35,6 +35,7 @@ from daemon.core.response.pager_sync import STATEFUL_PAGERS
 from daemon.core.values.outcome import Permanent
 from daemon.core.values.yaml_document import one_document
 from tests.doubles.serving import Double
+from tests.loopback import OUTGOING
 
 ROSTER = """
 people:
@@ -61,6 +62,7 @@ channels:
   log: {console: true}
 """
 SETTINGS: dict[str, Any] = {
+    "outgoing": OUTGOING,
     "slack": {"token": "env:SLACK"},
     "smtp": {"username": "stopgap", "password": "env:SMTP"},
 }

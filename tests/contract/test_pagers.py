@@ -27,6 +27,7 @@ from daemon.web.api.pager_payloads import SLACK_DEEDS
 from tests.contract.calls import HURRY, SECRET, Anything, nobody, page, reminder
 from tests.doubles.pagerduty import KEY, PagerDuty
 from tests.doubles.slack import TOKEN, Slack
+from tests.loopback import LOOPBACK
 
 
 @pytest.fixture
@@ -268,21 +269,21 @@ async def test_whoever_taps_is_told_at_slacks_own_address_and_nowhere_else(
 
 def test_apprise_does_not_repeat_what_it_does_not_know() -> None:
     with pytest.raises(Permanent) as caught:
-        ApprisePager(f"nonsense://{SECRET}")
+        ApprisePager(f"nonsense://{SECRET}", LOOPBACK)
     assert SECRET not in str(caught.value)
 
 
 async def test_apprise_delivers_over_http(anything: Anything) -> None:
     url = anything.url.replace("http://", "json://")
-    assert await ApprisePager(url).page(page()) == "accepted by apprise"
+    assert await ApprisePager(url, LOOPBACK).page(page()) == "accepted by apprise"
     assert "rollback is running" in anything.body()["message"]
     anything.mood = 500
     with pytest.raises(Temporary, match="could not deliver"):
-        await ApprisePager(url).page(page())
+        await ApprisePager(url, LOOPBACK).page(page())
 
 
 async def test_what_wakes_nobody_reminds(anything: Anything) -> None:
-    subject = ApprisePager(anything.url.replace("http://", "json://"))
+    subject = ApprisePager(anything.url.replace("http://", "json://"), LOOPBACK)
     assert isinstance(subject, Reminds)
     assert await subject.remind(reminder()) == "accepted by apprise"
     assert anything.body()["type"] == "info", "nothing is broken"
@@ -304,9 +305,9 @@ async def test_apprise_keeps_its_log_to_itself(
     anything.mood = 500
     url = anything.url.replace("http://", f"json://{SECRET}:{SECRET}@")
     with pytest.raises(Temporary) as caught:
-        await ApprisePager(f"{url}/{SECRET}").page(page())
+        await ApprisePager(f"{url}/{SECRET}", LOOPBACK).page(page())
     with pytest.raises(Permanent):
-        ApprisePager(f"tgram://{SECRET}")
+        ApprisePager(f"tgram://{SECRET}", LOOPBACK)
     assert SECRET not in str(caught.value)
     assert SECRET not in caplog.text
     assert [record for record in caplog.records if record.name == "apprise"] == []
@@ -314,7 +315,7 @@ async def test_apprise_keeps_its_log_to_itself(
 
 async def test_labels_make_no_markup_where_apprise_writes_html(anything: Anything) -> None:
     url = anything.url.replace("http://", "json://") + "/?format=html"
-    await ApprisePager(url).page(page(text="<img src=x>"))
+    await ApprisePager(url, LOOPBACK).page(page(text="<img src=x>"))
     assert "&lt;img" in anything.body()["message"]
     assert "<img" not in anything.body()["message"]
 
@@ -330,7 +331,7 @@ async def test_a_text_message_gets_the_short_form(
     anything: Anything, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(NotifyJSON, "body_maxlen", 160)
-    subject = ApprisePager(anything.url.replace("http://", "json://"))
+    subject = ApprisePager(anything.url.replace("http://", "json://"), LOOPBACK)
     await subject.page(page(short="sev2 shop: 99.1 % → 90.3 %", text="long " * 500))
     assert anything.body()["message"] == "sev2 shop: 99.1 % → 90.3 %\nhttp://stopgap/a/x"
 
@@ -339,6 +340,6 @@ async def test_where_there_is_nothing_but_text_the_alerts_links_are_lines(
     anything: Anything,
 ) -> None:
     links = (("Runbook", "https://r.example/1"), ("Silence", "https://am.example/#/silences/new"))
-    await ApprisePager(anything.url.replace("http://", "json://")).page(page(links=links))
+    await ApprisePager(anything.url.replace("http://", "json://"), LOOPBACK).page(page(links=links))
     text = anything.body()["message"]
     assert text.endswith("Runbook: https://r.example/1\nSilence: https://am.example/#/silences/new")

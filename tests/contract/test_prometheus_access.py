@@ -32,6 +32,7 @@ from daemon.config.access import AccessSettings
 from daemon.config.sections import PrometheusServerSettings, PrometheusSettings
 from daemon.config.settings import Settings
 from daemon.core.values.outcome import Permanent, Temporary
+from daemon.core.values.outgoing import NOTHING_ALLOWED
 from tests.contract.papers import Papers
 from tests.contract.test_cli_init import Prometheus as AskedByInit
 from tests.contract.test_cli_init import Runs
@@ -323,7 +324,8 @@ async def test_a_proxy_is_taken_on_request_alone(
             }
         )
         environ = {"env:PROXY": address}
-        prometheus = open_prometheus("prometheus", server, environ.__getitem__, tmp_path)
+        read = environ.__getitem__
+        prometheus = open_prometheus("prometheus", server, read, tmp_path, NOTHING_ALLOWED)
         with closing(prometheus), pytest.raises((Temporary, Permanent)) as caught:
             await prometheus.instant("up", NOW)
         assert "hunter2" not in str(caught.value)
@@ -365,8 +367,9 @@ def test_what_contradicts_itself_is_told_without_any_value(
 def test_a_secret_that_cannot_be_sent_is_told_at_the_start(tmp_path: Path) -> None:
     for value in ("two\nlines", "gän"):
         chosen = AccessSettings(bearer_token="env:TOKEN")
+        read = {"env:TOKEN": value}.__getitem__
         with pytest.raises(Permanent, match="sent as Authorization is not one line of ASCII") as e:
-            access_for("prometheus", "http://a", chosen, {"env:TOKEN": value}.__getitem__, tmp_path)
+            access_for("prometheus", "http://a", chosen, read, tmp_path, NOTHING_ALLOWED)
         assert value not in str(e.value)
 
 

@@ -38,6 +38,15 @@ async def test_a_liveness_probe_does_not_restart_it_and_says_why(rig: Rig) -> No
     assert await text(rig, "/-/healthy") == (200, "Stopgap is healthy.\n")
 
 
+async def test_a_stuck_daemon_is_not_healthy_so_that_it_is_restarted(rig: Rig) -> None:
+    rig.stuck = "nobody conducts incident i-1 any more: its task has ended"
+    status, said = await text(rig, "/-/healthy")
+    assert status == 503
+    assert "nobody conducts incident i-1 any more" in said
+    rig.stuck = ""
+    assert (await text(rig, "/-/healthy"))[0] == 200
+
+
 async def test_an_alert_is_sent_again_later_and_what_is_no_alert_is_not(rig: Rig) -> None:
     sent = body(alert(service="other"))
     answer = await rig.client.post("/api/v1/alerts", data=sent, headers=HOOK)

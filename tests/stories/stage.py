@@ -59,7 +59,6 @@ from tests.fakes import (
     Phone,
     PlainLinks,
     Service,
-    Switchboard,
 )
 from tests.replicas import LEASE, MemoryRegister, Process, SharedInbox, SharedRegister, Way
 
@@ -251,7 +250,7 @@ class Stage:
             lambda _, __, params: self._live_watch(params, clock),
             values,
         )
-        ways = {name: [(kind(phone), phone)] for name, phone in self.phones.items()}
+        ways = {name: [(phone.method, phone)] for name, phone in self.phones.items()}
         self.book_rules = RuleBook(self.rules)
         active = Live(
             ActiveConfig(
@@ -453,11 +452,6 @@ def story_clock() -> datetime:
 def approval_of(rule: Rule, number: int, until: datetime) -> Approval:
     """A standing approval of a step, by ada."""
     return Approval.of(rule, number, "ada", START, until)
-
-
-def kind(phone: Phone) -> str:
-    """What this way of reaching somebody is called."""
-    return "pagerduty-1" if isinstance(phone, Switchboard) else "phone-1"
 
 
 def healed_by(stage: Stage, action: str, share: float = 0.01) -> None:

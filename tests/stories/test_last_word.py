@@ -104,3 +104,34 @@ def test_what_was_merged_owes_nothing_and_the_other_incident_tells_that_it_is_ov
         return [known[name] for name in names]
 
     run_virtually(story)
+
+
+def test_the_last_word_that_a_person_sends_after_the_end_is_published_at_once(
+    tmp_path: Path,
+) -> None:
+    """Nobody conducts the closed incident any more, and no restart is needed for it."""
+    stage = Stage(tmp_path, roster_text=ROSTER_WITH_CUSTOMERS)
+    stage.service.fails(0.10, 60)
+
+    async def story() -> None:
+        healed_by(stage, "rollback", 0.002)
+        async with stage.daemon() as daemon:
+            await daemon.at(180)
+            await daemon.receives(alert())
+            await daemon.at(200)
+            await daemon.acknowledges("ada")
+            await daemon.at(240)
+            await daemon.does(commanding.send, "customers.1", "ada", None, None, who="ada")
+            await daemon.at(5000)
+            incident = await daemon.incident()
+            assert incident.closed is not None
+            draft = incident.updates.open_draft("customers")
+            assert draft is not None
+            told = len(stage.boards["site"].posts)
+            name = draft.draft.update
+            await daemon.does(commanding.send, name, "ada", None, None, who="ada")
+            await daemon.at(5002)
+            (message,) = stage.boards["site"].posts[told:]
+            assert message.text.startswith("Restored: success rate.")
+
+    run_virtually(story)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from daemon.adapters.apprise import AppriseSender
 from daemon.core.ports.notification import Page, Reminder
+from daemon.core.values.outgoing import OutgoingPolicy
 
 _ROOM = 500
 """Characters: what takes fewer is a text message, and gets the short form."""
 
 
 class ApprisePager:
-    """Sends to one apprise URL (mailto://, slack://, …), which is a secret."""
+    """Sends to one apprise URL (mailto://, slack://, …), which is a secret, where `outgoing` lets
+    it lead."""
 
-    def __init__(self, url: str) -> None:
-        self._sender = AppriseSender(url, paced=False)
+    def __init__(self, url: str, outgoing: OutgoingPolicy) -> None:
+        self._sender = AppriseSender(url, outgoing, paced=False)
 
     async def page(self, page: Page) -> str:
         """Raises Temporary; Permanent if the service redirects."""

@@ -18,6 +18,7 @@ from daemon.adapters.store.place import (
     store_place,
 )
 from daemon.adapters.store.process_lock import InUse
+from daemon.adapters.store.replicas import SqlReplicas
 from daemon.adapters.store.schema import SCHEMA
 from daemon.adapters.store.sqlite import CHECKED_AT_START
 
@@ -32,6 +33,7 @@ __all__ = [
     "SqlCredentials",
     "SqlInbox",
     "SqlJournal",
+    "SqlReplicas",
     "Store",
     "StorePlace",
     "archived",

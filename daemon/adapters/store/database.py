@@ -19,6 +19,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.adapters.store.backend import Backend, Transactions
+from daemon.adapters.store.progress import Progress
 from daemon.adapters.store.turns import Unit
 from daemon.adapters.store.writer import Writer, WriteResult
 from daemon.core.ports.store import StoreFailure
@@ -74,6 +75,7 @@ class Database:
         taking = None if readonly else backend.taking()
         self._taking = self._writing if taking is None else Writer(backend, taking, self._ended)
         self._closed = False
+        self.progress = Progress()
         self.listeners: list[CommitListener] = []
         self.failures: list[FailureListener] = []
 
@@ -131,6 +133,7 @@ class Database:
         self._must_be_open()
         loop = asyncio.get_running_loop()
         completion: asyncio.Future[_T] = loop.create_future()
+        self.progress.began("write")
         writer.add(Unit(work, item, urgency, completion, loop.time(), safe))
         return completion
 
@@ -153,6 +156,7 @@ class Database:
         self._must_be_open()
         loop = asyncio.get_running_loop()
         began, done = loop.time(), True
+        self.progress.began("read")
         transaction = partial(_transact, self.backend, self._reader, work)
         try:
             return await loop.run_in_executor(self._reading, transaction)
@@ -183,6 +187,7 @@ class Database:
         self._listen("write", unit.came, not isinstance(error, SQLAlchemyError | StoreFailure))
 
     def _listen(self, kind: UnitKind, began: float, done: bool) -> None:
+        self.progress.ended(kind)
         took = asyncio.get_running_loop().time() - began
         for listener in self.listeners:
             listener(kind, took, done)

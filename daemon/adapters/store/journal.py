@@ -225,7 +225,7 @@ def entry_of(row: Any) -> Entry:
     """A row of the table `events` as an entry. Raises Permanent if it is not of this version's
     vocabulary."""
     try:
-        event = decode(row.body)
+        event = decode(row.body, row.format)
     except ValueError as error:
         raise Permanent(
             f"entry {row.seq} of {row.incident} cannot be read ({row.kind}, format {row.format}; "
@@ -238,4 +238,5 @@ def entry_of(row: Any) -> Entry:
         by=row.by,
         event=event,
         digest=row.digest,
+        format=row.format,
     )

@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Connection, select
 
+from daemon.adapters.store.hinting import hint_at_news
 from daemon.adapters.store.schema import ledger
 from daemon.core.values.anchor import Anchor
 from daemon.core.values.outcome import Permanent
@@ -115,6 +116,7 @@ class Ledger:
             rows.append({"number": number, "digest": digest, **line._asdict()})
         if rows:
             connection.execute(ledger.insert(), rows)
+            hint_at_news(connection)
 
     def _handing_over(self, known: str) -> Seal:
         """A new key vouches for all before it; where there is none, the old one says so."""

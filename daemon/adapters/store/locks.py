@@ -179,7 +179,12 @@ def _concurrent(
     if cause is None:
         return ()
     begin, end = cause.begin - SLACK, cause.end + SLACK
-    shared = and_(heads.c.onset_from.between(begin - WIDEST, end), heads.c.onset_until >= begin)
+    # Not BETWEEN: PostgreSQL takes no collated parameter there.
+    shared = and_(
+        heads.c.onset_from >= begin - WIDEST,
+        heads.c.onset_from <= end,
+        heads.c.onset_until >= begin,
+    )
     undated = and_(head_is_open, heads.c.onset_from.is_(None), heads.c.opened_at >= begin)
     query = (
         select(*_OF_CONCURRENT)

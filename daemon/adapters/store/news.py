@@ -11,23 +11,28 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import Connection, func, select
 
 from daemon.adapters.store.database import Database
+from daemon.adapters.store.hinting import hint_at_news
 from daemon.adapters.store.schema import ledger, news_table
 from daemon.adapters.store.statements import insert
-from daemon.core.ports.news import FREEZES, MAINTENANCE, ONCALL, News, NewsPosition
+from daemon.core.ports.news import (
+    FREEZES_TOPIC,
+    MAINTENANCE_TOPIC,
+    ONCALL_TOPIC,
+    News,
+    NewsPosition,
+)
 
-CHANNEL = "stopgap_news"
-"""On which PostgreSQL is asked to notify; what is sent says nothing."""
 _AT_ONCE = 5000
 """So many rows of the ledger are looked at in one turn; the rest follows with the next."""
 _TOPICS: Mapping[str, str] = {
-    "frozen": FREEZES,
-    "thawed": FREEZES,
-    "maintenance": MAINTENANCE,
-    "maintenance-ended": MAINTENANCE,
-    "overridden": ONCALL,
-    "override-removed": ONCALL,
-    "swap-asked": ONCALL,
-    "swap-answered": ONCALL,
+    "frozen": FREEZES_TOPIC,
+    "thawed": FREEZES_TOPIC,
+    "maintenance": MAINTENANCE_TOPIC,
+    "maintenance-ended": MAINTENANCE_TOPIC,
+    "overridden": ONCALL_TOPIC,
+    "override-removed": ONCALL_TOPIC,
+    "swap-asked": ONCALL_TOPIC,
+    "swap-answered": ONCALL_TOPIC,
 }
 """What a kind of row tells that a replica may have in memory."""
 
@@ -40,6 +45,7 @@ def count_up(connection: Connection, topic: str) -> None:
             index_elements=[news_table.c.topic], set_={"number": news_table.c.number + 1}
         )
     )
+    hint_at_news(connection)
 
 
 class SqlNews:

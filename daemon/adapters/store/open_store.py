@@ -20,6 +20,7 @@ from daemon.adapters.store.database import CommitListener, Database, to_its_end
 from daemon.adapters.store.debts import DebtsFile
 from daemon.adapters.store.duties import SqlDuties
 from daemon.adapters.store.files import companion
+from daemon.adapters.store.hinting import PostgresHint
 from daemon.adapters.store.inbox import MAX_PENDING, REMEMBER, SqlInbox
 from daemon.adapters.store.journal import SqlJournal
 from daemon.adapters.store.ledger import Ledger
@@ -55,6 +56,8 @@ class Store:
     """What is wrong with it."""
     news: SqlNews
     """What others have changed in it."""
+    hint: PostgresHint | None
+    """That others have changed something; None where nobody else can."""
     duties: SqlDuties
     kind: BackendKind
     name: str
@@ -124,6 +127,7 @@ async def open_store(
             listeners=database.listeners,
             condition=condition,
             news=SqlNews(database),
+            hint=PostgresHint(place.url) if isinstance(place, PostgresAddress) else None,
             duties=SqlDuties(database, clock),
             kind=backend.kind,
             name=store_name(place),

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from daemon.core.values.outcome import Permanent
 
-SCHEMES = ("postgresql://", "postgres://")
+_SCHEMES = ("postgresql://", "postgres://")
 _REFERENCES = ("env:", "file:")
 
 
@@ -44,14 +44,14 @@ def store_place(store: str, base: Path, secret: Callable[[str], str]) -> StorePl
     reference (`env:NAME`, `file:PATH`) to an address, which `secret` reads. Raises Permanent."""
     if store.startswith(_REFERENCES):
         address = secret(store).strip()
-        if not address.startswith(SCHEMES):
+        if not address.startswith(_SCHEMES):
             raise Permanent(
                 f"`store: {store}` must hold the address of a database, like "
                 "postgresql://stopgap@db.example:5432/stopgap; the path of a file is written into "
                 "stopgap.yaml itself"
             )
         return PostgresAddress(address)
-    if not store.startswith(SCHEMES):
+    if not store.startswith(_SCHEMES):
         if "://" in store:
             raise Permanent(
                 f"`store: {store.partition('://')[0]}://…` is no store: it is the path of a file, "

@@ -15,7 +15,7 @@ from daemon.adapters.store.news import count_up
 from daemon.adapters.store.schema import meta
 from daemon.adapters.store.statements import insert
 from daemon.core.people.signing_keys import SigningKey, SigningKeys
-from daemon.core.ports.news import KEYS
+from daemon.core.ports.news import KEYS_TOPIC
 from daemon.core.values.outcome import Permanent
 
 ROW = "keys"
@@ -73,7 +73,7 @@ class SqlKeys:
             new = _new(before, now, by)
             after = before.rotated(new, revoke=revoke, longest=longest)
             _write(connection, after)
-            count_up(connection, KEYS)
+            count_up(connection, KEYS_TOPIC)
             return after
 
         async with self._turn:  # or the earlier of two could be the one that is remembered

@@ -11,6 +11,7 @@ import aiohttp
 from daemon.adapters.http import TAKEN, refusal_reason, web_address
 from daemon.core.ports.trackers import IssueDraft
 from daemon.core.values.outcome import Permanent, Temporary
+from daemon.core.values.outgoing import AddressRefused
 
 _MOST_BYTES = 4 * 1024 * 1024
 """A longer answer is none of ours."""
@@ -69,6 +70,8 @@ class TrackerClient:
                 if answer.status in TAKEN:
                     return await self._json(answer)
                 raise await self._refusal(answer)
+        except AddressRefused as error:
+            raise AddressRefused(f"{self._who}: {error}") from None
         except ValueError:  # aiohttp's InvalidURL is one, too
             raise Permanent(
                 f"{self._who} cannot be asked: a character of its address or token cannot be sent"

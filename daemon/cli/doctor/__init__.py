@@ -9,18 +9,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-import aiohttp
 import click
 import structlog
 from rich.console import Console
 from rich.table import Table
 
 from daemon import app
+from daemon.adapters.outgoing.sessions import outgoing_session
 from daemon.cli.client import (
     CommandFailure,
     config_option,
     has_settings,
     json_option,
+    own_url,
     settings_from,
 )
 from daemon.cli.completion import complete_person
@@ -28,6 +29,8 @@ from daemon.cli.doctor import alertmanager, dependencies, local, monitoring, peo
 from daemon.cli.doctor.certificate import check_certificate
 from daemon.cli.doctor.context import Check, Installation, examine
 from daemon.cli.doctor.files import check_files
+from daemon.cli.doctor.outgoing import check_outgoing
+from daemon.cli.doctor.replicas import check_replicas
 from daemon.cli.doctor.rooms import check_rooms
 from daemon.cli.doctor.status_page import check_status_page
 from daemon.cli.doctor.targets import check_targets
@@ -42,6 +45,7 @@ CHECKS: Mapping[str, Check] = {
     "rules": local.check_rules_folder,
     "secrets": local.check_secrets,
     "store": local.check_store_health,
+    "replicas": check_replicas,
     "tls": check_certificate,
     "files": check_files,
     "daemon": local.check_address,
@@ -51,6 +55,7 @@ CHECKS: Mapping[str, Check] = {
     "targets": check_targets,
     "alertmanager": alertmanager.check_alertmanager,
     "people": people.check_people,
+    "outgoing": check_outgoing,
     "rooms": check_rooms,
     "status page": check_status_page,
     "actions": dependencies.check_actions,
@@ -129,7 +134,9 @@ async def _examined(
     """Raises Failure."""
     environ = environment()
     workshop = app.workshop_for(settings, environ)
-    async with aiohttp.ClientSession() as session:
+    # The daemon itself is looked at, too, and is on this machine.
+    policy = settings.outgoing.policy.trusting(own_url(settings))
+    async with outgoing_session(policy) as session:
         try:
             actions = catalogue(workshop)
             ruleset = app.ruleset_for(settings, actions)

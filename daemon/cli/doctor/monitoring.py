@@ -260,7 +260,8 @@ def _access(installation: Installation, name: str) -> HttpAccess:
     """How that server is reached. Raises Permanent."""
     chosen, base = installation.settings.prometheus.every[name], installation.settings.base
     setting = prometheus_setting(name)
-    return app.access_for(setting, chosen.url, chosen, installation.secret, base)
+    policy = installation.settings.outgoing.policy
+    return app.access_for(setting, chosen.url, chosen, installation.secret, base, policy)
 
 
 def _age(newest: datetime | None) -> timedelta | None:

@@ -59,6 +59,8 @@ def fold_onto(incident: Incident | None, entries: Iterable[e.Entry]) -> Incident
         else:
             incident = apply_event(incident, entry.at, entry.event, entry.by)
         seq = entry.seq
+        if entry.format > incident.format:
+            incident = replace(incident, format=entry.format)
     if incident is None:
         raise ValueError("an empty journal is no incident")
     return replace(incident, seq=seq)
@@ -69,6 +71,8 @@ def apply_event(incident: Incident, at: datetime, event: e.Event, by: str = e.DA
     incident = sign_of_life(incident, at, event, by)
     if incident.closed is not None:
         incident = replace(incident, learning=added_afterwards(incident.learning, event))
+    if isinstance(event, e.WrittenByNewer):
+        return replace(incident, beyond=(*incident.beyond, event.of))
     if isinstance(event, e.LifecycleEvent):
         return apply_lifecycle(incident, at, event)
     if isinstance(event, e.StepEvent):

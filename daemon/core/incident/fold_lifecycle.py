@@ -61,7 +61,7 @@ def apply_lifecycle(incident: Incident, at: datetime, event: e.LifecycleEvent) -
             return replace(incident, missed={**incident.missed, event.item: at})
         case e.SentimentHeard():
             return _sentiment(incident, at, event)
-        case e.IncidentOpened() | e.Noted() | e.EffectClaimed():
+        case e.IncidentOpened() | e.Noted() | e.EffectClaimed() | e.WrittenByNewer():
             return incident
         case _:
             assert_never(event)

@@ -191,13 +191,16 @@ class Incident:
     `alertmanager_url`: where the Alertmanager that told of it last is reached.
     `recorded`: its samples are kept, for replays.
     `diagnosis`: why people look for the cause; `causes`: what was found out about it. `storm`: the
-    one that it is of, if any; `silence`: ours in Alertmanager, while it is acknowledged.
+    one that it is of, if any; `silence`: ours in Alertmanager, while it is acknowledged. `format`:
+    the highest of its entries'; `beyond`: the kinds of those that this version cannot read.
     """
 
     id: str
     opened_at: datetime
     opened: e.IncidentOpened
     seq: int = 0
+    format: int = 1
+    beyond: tuple[str, ...] = ()
     alerts: Mapping[str, Alert] = field(default_factory=dict)
     alerts_changed_at: datetime | None = None
     alertmanager_url: str = ""

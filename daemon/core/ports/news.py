@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-FREEZES = "freezes"
-MAINTENANCE = "maintenance"
-ONCALL = "oncall"
-KEYS = "keys"
+FREEZES_TOPIC = "freezes"
+MAINTENANCE_TOPIC = "maintenance"
+ONCALL_TOPIC = "oncall"
+KEYS_TOPIC = "keys"
 _NOTES = "note:"
 
 

@@ -138,6 +138,10 @@ class Ownership(Protocol):
         """Who conducts an incident that this process opens now: its own name, or empty for
         whoever takes it."""
 
+    def wants(self, incident: str) -> None:
+        """There is something to do about a closed incident that is not ours: if nobody alive owns
+        it, it is to be."""
+
     def lost(self, incident: str, owner: str) -> None:
         """The store has said that the incident is not ours to conduct, but `owner`'s; if that is
         us, our lease is over."""
@@ -159,6 +163,9 @@ class SoleDaemon:
     def opens(self, incident: str) -> str:
         """Nobody's name, for there is nobody else."""
         return ""
+
+    def wants(self, incident: str) -> None:
+        """Never asked for: it is its own already."""
 
     def lost(self, incident: str, owner: str) -> None:
         """An incident that was not opened after all."""

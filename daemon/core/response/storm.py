@@ -10,7 +10,7 @@ the clock; so a restart neither skips nor repeats a call.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 
@@ -26,6 +26,14 @@ STORM_GATHER = Backoff(timedelta(seconds=15), timedelta(minutes=5))
 """So long after one page of a storm the same person gets the next, for what waits since."""
 
 
+@dataclass
+class _Reckoned:
+    """What was worked out of a storm's pages and severities, while none of them changes."""
+
+    pages: tuple[PageState, ...] | None = None
+    severities: dict[str, Severity] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class Storm:
     """The incidents of a storm that are open, oldest first, as they stand; `closed`: those that
@@ -39,6 +47,7 @@ class Storm:
     joins_until: datetime
     members: tuple[Incident, ...]
     closed: tuple[Incident, ...] = ()
+    _reckoned: _Reckoned = field(default_factory=_Reckoned, compare=False, repr=False)
 
     @property
     def lead(self) -> Incident:
@@ -47,8 +56,12 @@ class Storm:
 
     def as_of(self, incident: Incident) -> Storm:
         """The storm with this incident as it stands by now."""
-        members = tuple(incident if m.id == incident.id else m for m in self.members)
-        return replace(self, members=members)
+        before = next((m for m in self.members if m.id == incident.id), None)
+        if before is None or before is incident:
+            return self
+        members = tuple(incident if m is before else m for m in self.members)
+        same = reckoned_alike(before, incident)
+        return replace(self, members=members, _reckoned=self._reckoned if same else _Reckoned())
 
     def is_held(self, incident: Incident) -> bool:
         """Whether the storm's page calls for that incident, which so is not called for itself."""
@@ -66,17 +79,21 @@ class Storm:
 
     def wanting(self, roster: Roster) -> tuple[Incident, ...]:
         """Those of them to which more people must come, as many as the policies ask for."""
-        return tuple(
-            member
-            for member in self.held
-            if member.recovered_at is None
-            and not enough_came(member, roster.policy_for(member.opened.team).acknowledgements)
-        )
+        return tuple(member for member in self.held if _wants(member, roster))
 
-    @cached_property
+    def wants(self, roster: Roster) -> bool:
+        """Whether there is any such incident."""
+        return any(self.is_held(member) and _wants(member, roster) for member in self.members)
+
+    @property
     def pages(self) -> tuple[PageState, ...]:
         """The storm's pages so far, the oldest first, whichever incident carried them. What waited
         in one that is closed is not delivered any more, so it was no call."""
+        if self._reckoned.pages is None:
+            self._reckoned.pages = self._pages()
+        return self._reckoned.pages
+
+    def _pages(self) -> tuple[PageState, ...]:
         ended = (p for i in self.closed for p in _storm_pages(i, self.name) if not p.pending)
         going_on = (p for i in self.members for p in _storm_pages(i, self.name))
         return tuple(sorted((*ended, *going_on), key=lambda page: page.at))
@@ -120,6 +137,12 @@ class Storm:
     def told_severity(self, team: str) -> Severity:
         """The gravest severity that the people of that team know of, by the storm's pages or
         because an incident of theirs was called for by itself; empty if none was known then."""
+        known = self._reckoned.severities.get(team)
+        if known is None:
+            known = self._reckoned.severities[team] = self._told_severity(team)
+        return known
+
+    def _told_severity(self, team: str) -> Severity:
         told_at = max((page.at for page in self.pages), default=None)
         known = [
             member.severity
@@ -149,12 +172,30 @@ class Storm:
         return max(told) + pace.pause(len(told)) if told else now
 
 
+def reckoned_alike(before: Incident, after: Incident) -> bool:
+    """Whether a storm's pages and severities are the same with either: most of what happens to
+    its incidents is a measurement, and each of hundreds would have all of them reckoned anew."""
+    return (
+        before.pages is after.pages
+        and before.storm is after.storm
+        and before.severity == after.severity
+        and before.severity_rose_at == after.severity_rose_at
+        and before.opened.team == after.opened.team
+    )
+
+
 def begins_anew(incident: Incident) -> list[datetime]:
     """When people began to be called anew for it: nobody commands any more, it relapsed, or it is
     another team's."""
     people = incident.people
     moments = (people.vacated_at, people.reassigned_at, incident.relapsed_at)
     return [at for at in moments if at is not None]
+
+
+def _wants(member: Incident, roster: Roster) -> bool:
+    return member.recovered_at is None and not enough_came(
+        member, roster.policy_for(member.opened.team).acknowledgements
+    )
 
 
 def _storm_pages(incident: Incident, name: str) -> Iterator[PageState]:

@@ -19,6 +19,7 @@ from daemon.web.api.organizing import OrganizingOperations
 from daemon.web.api.pager_webhooks import Inbound
 from daemon.web.api.people import PeopleOperations
 from daemon.web.api.plan import PlanOperations
+from daemon.web.api.replicas import ReplicaOperations
 from daemon.web.api.slack_commands import SlackCommands
 from daemon.web.api.slack_events import SlackEvents
 from daemon.web.api.storm import StormOperations
@@ -41,6 +42,7 @@ _SECTIONS = (
     DrillOperations,
     StormOperations,
     Looking,
+    ReplicaOperations,
     OncallOperations,
     OwnAccess,
     KeyRoom,

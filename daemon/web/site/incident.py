@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any, get_args
 from urllib.parse import quote, urlsplit
 
@@ -60,6 +61,14 @@ class IncidentPage:
         self._context = frame.context
         self._changes = changes
         self._charts: dict[tuple[str, int], tuple[float, Curve]] = {}
+
+    @cached_property
+    def _examples(self) -> dict[str, str]:
+        """Action → an example of its parameters; making a schema costs as much as half a page."""
+        return {
+            name: example_lines(action.Params.model_json_schema(by_alias=True))
+            for name, action in sorted(self._context.actions.items())
+        }
 
     def routes(self) -> list[web.RouteDef]:
         """The table of routes."""
@@ -213,10 +222,7 @@ class IncidentPage:
             "durations": durations(incident).shown(),
             **together(self._context, incident, rule, person),
             "actions": sorted(self._context.actions),
-            "examples": {
-                name: example_lines(action.Params.model_json_schema(by_alias=True))
-                for name, action in sorted(self._context.actions.items())
-            },
+            "examples": self._examples,
             "alerts": sorted(incident.alerts.values(), key=lambda a: a.status)[:MOST_ALERTS],
             "causes": get_args(e.CauseCategory),
             "standards": get_args(e.StandardKind),

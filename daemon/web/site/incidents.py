@@ -55,8 +55,10 @@ class IncidentListPage:
         past = await repository.journal.heads(HISTORY + 1, search)
         context = {
             "heading": f"{len(incidents)} open" if incidents else "Incidents",
-            "cards": [self._card(incident) for incident in _gravest_first(incidents)],
-            "whole": WHOLE,
+            "cards": [
+                self._card(incident, whole=number < WHOLE)
+                for number, incident in enumerate(_gravest_first(incidents))
+            ],
             "tally": _tally(incidents),
             "past": [_row(head) for head in past[:HISTORY]],
             "older": _older(filters, past),
@@ -70,14 +72,19 @@ class IncidentListPage:
         }
         return await self._frame.page(request, identity, "incidents.html", context)
 
-    def _card(self, incident: Incident) -> dict[str, Any]:
+    def _card(self, incident: Incident, *, whole: bool) -> dict[str, Any]:
+        """What is shown of one; with what comes next and the clock, if `whole`."""
         now, config = self._context.repository.clock(), self._context.config_of(incident)
         rule = config.rules.rules.get(incident.rule)
-        readings = read_clock(incident, config.roster, now)
-        return {
+        card = {
             "incident": incident,
             "observing": rule is not None and rule.mode == "observe",
             "doing": now_and_next.doing(incident),
+        }
+        if not whole:
+            return card
+        readings = read_clock(incident, config.roster, now)
+        return card | {
             "coming": now_and_next.coming(incident, rule, now),
             "late": [r for r in readings if r.state == "late" and r.done_at is None],
             "due": min(

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from daemon.core.reporting.observe_report import rule_tallies, tallies
 from daemon.core.reporting.status_page.html import status_html
+from daemon.web.api.replicas import replica_list
 from daemon.web.api.system import status_page_now
 from daemon.web.context import ALONE
 from daemon.web.site.layout import SITE_HEADERS, Frame
@@ -73,5 +74,6 @@ class SystemPages:
             "system": await self._context.overview.system(),
             "status_page": self._context.status_page is not None,
             "ahead": self._context.freezes_ahead(),
+            "replicas": await replica_list(self._context),
         }
         return await self._frame.page(request, identity, "system.html", context)

@@ -69,6 +69,11 @@
     return going.length > 0;
   };
 
+  const open = (within) => {
+    for (let at = within; at; at = at.parentElement) {
+      if (at.tagName === "DETAILS") at.open = true;
+    }
+  };
   const named = (one) => [one.tagName, one.getAttribute("aria-label") ?? one.textContent.trim(),
     one.form?.action ?? one.href ?? one.id].join(" ");
   const update = (old, fresh) => {
@@ -79,6 +84,7 @@
       const like = [...old.querySelectorAll("a, button, summary, " + FIELDS)].find(
         (one) => named(one) === called);
       if (!like) old.tabIndex = -1; // it is gone; whoever was there stays near
+      open(like); // it may have come into what is folded, where nothing takes the focus
       (like ?? old).focus({ preventScroll: true });
     }
     if (!news) return;
@@ -208,9 +214,7 @@
   // A link into what is folded unfolds it.
   const unfold = () => {
     const aim = location.hash.length > 1 && document.getElementById(location.hash.slice(1));
-    for (let at = aim || null; at; at = at.parentElement) {
-      if (at.tagName === "DETAILS") at.open = true;
-    }
+    open(aim);
     if (aim) aim.scrollIntoView();
   };
 

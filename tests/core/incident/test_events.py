@@ -101,7 +101,8 @@ def holds(fields: Any, older: Any) -> bool:
 
 
 def test_what_was_written_is_read_and_says_the_same() -> None:
-    assert {json.loads(text)["kind"] for text, _ in written()} == {k.__name__ for k in KINDS}
+    ours = {kind.__name__ for kind in KINDS} - {e.WrittenByNewer.__name__}  # never written
+    assert {json.loads(text)["kind"] for text, _ in written()} == ours
     for text, line in written():
         event = e.decode(text)
         assert event.describe() == line

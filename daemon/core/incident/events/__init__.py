@@ -11,11 +11,13 @@ family's fold; `Event` and everything that reads it know it by that.
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, get_args
 
 from pydantic import Field, TypeAdapter
 
 from daemon.core.incident.events.amendments import *
+from daemon.core.incident.events.base import BaseEvent
 from daemon.core.incident.events.call_answers import *
 from daemon.core.incident.events.collaboration import *
 from daemon.core.incident.events.diagnosis import *
@@ -28,6 +30,7 @@ from daemon.core.incident.events.last_word import *
 from daemon.core.incident.events.learning import *
 from daemon.core.incident.events.lifecycle import *
 from daemon.core.incident.events.maintenance import *
+from daemon.core.incident.events.newer import *
 from daemon.core.incident.events.organization import *
 from daemon.core.incident.events.pages import *
 from daemon.core.incident.events.recording import *
@@ -64,6 +67,9 @@ Event = Annotated[
 ]
 
 _EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+_KINDS: Mapping[str, type[BaseEvent]] = {
+    kind.model_fields["kind"].default: kind for kind in get_args(get_args(Event)[0])
+}
 
 chain = UNKEYED.digest
 """The digest of an entry where no key is set (`Seal.digest`): over the digest before it and the
@@ -82,7 +88,8 @@ class Draft(Frozen):
 
 
 class Entry(Frozen):
-    """An event in the journal. `digest` covers everything here and the entry before."""
+    """An event in the journal. `digest` covers everything here and the entry before. `format`: the
+    revision of the vocabulary that it was written in."""
 
     incident: str
     seq: int
@@ -90,6 +97,7 @@ class Entry(Frozen):
     by: str
     event: Event
     digest: str
+    format: int = FORMAT
 
 
 def encode(event: Event) -> str:
@@ -97,6 +105,20 @@ def encode(event: Event) -> str:
     return json.dumps(_EVENT.dump_python(event, mode="json"), sort_keys=True, separators=(",", ":"))
 
 
-def decode(text: str) -> Event:
-    """Read what `encode` wrote. Raises ValueError if it is not of this vocabulary."""
-    return _EVENT.validate_json(text)
+def decode(text: str, format: int = FORMAT) -> Event:  # noqa: A002
+    """Read what `encode` wrote, in that format. Raises ValueError if it is not of this vocabulary.
+
+    Of a newer format the fields that this version does not know are left out, and an event that
+    cannot be read even so is `WrittenByNewer`.
+    """
+    if format <= FORMAT:
+        return _EVENT.validate_json(text)
+    fields = json.loads(text)
+    kind = str(fields.get("kind", ""))
+    known = _KINDS.get(kind)
+    try:
+        if known is not None:
+            return _EVENT.validate_python({n: fields[n] for n in fields if n in known.model_fields})
+    except ValueError:
+        pass  # something in it is new: a value, or a field within a field
+    return WrittenByNewer(of=kind, written_in=format)

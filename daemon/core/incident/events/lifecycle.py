@@ -10,6 +10,7 @@ from daemon.core.alertmanager import Alert, Labels
 from daemon.core.changes.suspects import Change, Suspicion
 from daemon.core.incident.drill_mark import DrillMark
 from daemon.core.incident.events.base import BaseEvent, EventGroup
+from daemon.core.incident.events.newer import WrittenByNewer
 from daemon.core.incident.events.recording import SamplesRecorded
 from daemon.core.incident.reasons import DiagnosisReason
 from daemon.core.measurement.problem import Problem, RecoveryReading
@@ -351,4 +352,5 @@ LifecycleEvent = (
     | SamplesRecorded
     | SentimentHeard
     | DeadlineMissed
+    | WrittenByNewer
 )
