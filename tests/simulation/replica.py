@@ -20,7 +20,7 @@ from daemon.core.changes.suspects import Change
 from daemon.core.incident.state import Incident
 from daemon.core.ports.journal import Journal
 from daemon.core.ports.metrics import MetricsServers, NamedMetrics
-from daemon.core.ports.news import FREEZES, MAINTENANCE, Hears, note_topic
+from daemon.core.ports.news import FREEZES_TOPIC, MAINTENANCE_TOPIC, Hears, note_topic
 from daemon.core.ports.replicas import SOLE, Fence
 from daemon.core.recovery.approvals import Approvals
 from daemon.core.rules.rule import Rule
@@ -210,8 +210,8 @@ class Replica:
             lease.deliveries_came = intake.look_again
             lease.unfinished = partial(unfinished, repository)
             topics = {
-                FREEZES: _ringing(repository),
-                MAINTENANCE: maintenance.hear,
+                FREEZES_TOPIC: _ringing(repository),
+                MAINTENANCE_TOPIC: maintenance.hear,
                 note_topic(AUTONOMY_NOTES): keeper.hear,
             }
             news = NewsKeeper(stores.news, repository, topics, observer=observer)

@@ -36,7 +36,7 @@ from daemon.core.ports.duties import Duties, DutyHolder
 from daemon.core.ports.inbox import Inbox
 from daemon.core.ports.journal import Journal, Owed
 from daemon.core.ports.maintenance import MaintenanceStore
-from daemon.core.ports.news import FREEZES, MAINTENANCE, News, NewsFeed, NewsPosition, note_topic
+from daemon.core.ports.news import FREEZES_TOPIC, MAINTENANCE_TOPIC, News, NewsFeed, NewsPosition, note_topic
 from daemon.core.ports.notes import Notes
 from daemon.core.ports.replicas import Fence, ReplicaRegister
 from daemon.core.ports.store import StoreDown
@@ -354,10 +354,10 @@ WRITES = frozenset(
 
 
 _TOPICS = {
-    "freeze": FREEZES,
-    "thaw": FREEZES,
-    "add_window": MAINTENANCE,
-    "end_window": MAINTENANCE,
+    "freeze": FREEZES_TOPIC,
+    "thaw": FREEZES_TOPIC,
+    "add_window": MAINTENANCE_TOPIC,
+    "end_window": MAINTENANCE_TOPIC,
     "write": "",
 }
 """What is news beside incidents; the notes have a topic each."""
