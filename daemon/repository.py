@@ -71,6 +71,8 @@ class IncidentRepository:
         self._bells: dict[str, asyncio.Event] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         self.opened: asyncio.Queue[str] = asyncio.Queue()
+        """The open incidents that somebody has to conduct, some of them several times: those that
+        were opened here, and those that were read for the first time."""
         self.listeners: list[IncidentListener] = []
         """Hear of every append, on whichever replica it was made."""
         self.own_listeners: list[IncidentListener] = []
@@ -104,7 +106,11 @@ class IncidentRepository:
             raise UnknownIncident(f"there is no incident {incident}")
         if incident in self._known:
             return self._known[incident]  # read and perhaps changed meanwhile: ours is older
-        return self._remember(self._with_owed(fold(entries)))
+        found = self._remember(self._with_owed(fold(entries)))
+        if found.closed is None:
+            # Whoever opened it may never have got to know that it was stored.
+            self.opened.put_nowait(incident)
+        return found
 
     def _moved_on(self, incident: Incident) -> bool:
         """Whether it is no longer as it was read then; what was decided on that is void."""

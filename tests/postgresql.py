@@ -11,13 +11,16 @@ import os
 import pwd
 import signal
 import socket
+import sqlite3
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -189,12 +192,33 @@ def postgresql_place(postgresql: Server) -> Iterator[PostgresAddress]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> StorePlace:
+def place(request: pytest.FixtureRequest) -> StorePlace:
     """Where a store can be opened that is empty yet: on each database that we have."""
-    if request.param == "sqlite":
-        return tmp_path / "stopgap.db"
+    return place_on(request.param, request)
+
+
+def place_on(kind: str, request: pytest.FixtureRequest) -> StorePlace:
+    """The place of a test's store on that database; for fixtures with more than these kinds."""
+    if kind == "sqlite":
+        folder: Path = request.getfixturevalue("tmp_path")
+        return folder / "stopgap.db"
     found: PostgresAddress = request.getfixturevalue("postgresql_place")
     return found
+
+
+def shell(place: StorePlace, script: str) -> list[tuple[Any, ...]]:
+    """What somebody does who can write to the database; the rows of a SELECT."""
+    if isinstance(place, PostgresAddress):
+        with psycopg.connect(place.url, autocommit=True) as connection:
+            cursor = connection.execute(script)  # type: ignore[call-overload]
+            while cursor.nextset():
+                pass
+            return list(cursor) if cursor.description else []
+    with closing(sqlite3.connect(place)) as connection:
+        if script.startswith("SELECT"):
+            return connection.execute(script).fetchall()
+        connection.executescript(script)
+        return []
 
 
 def _end_with(server: Server, process: int) -> None:

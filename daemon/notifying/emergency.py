@@ -48,6 +48,7 @@ _TITLES: Mapping[TroubleKind, str] = {
     "full": "the disk of Stopgap's store is full",
     "unwritable": "Stopgap's store cannot be written",
     "held": "Stopgap's store is held by another program",
+    "away": "Stopgap's database cannot be reached",
     "stuck": "Stopgap does not work off its inbox",
 }
 _MEANWHILE = (

@@ -24,22 +24,32 @@ _log = structlog.get_logger()
 _LOOK_SECONDS = 1.0
 RECHECK_SECONDS = 60.0
 """How often a damaged store is read through again: an I/O error may have been the cable's."""
-_WORST_FIRST: tuple[Fault, ...] = ("gone", "damaged", "failing", "full", "unwritable", "held")
-_PROBED: frozenset[Fault] = frozenset({"failing", "full", "unwritable", "held"})
+_WORST_FIRST: tuple[Fault, ...] = (
+    "gone",
+    "damaged",
+    "failing",
+    "full",
+    "unwritable",
+    "away",
+    "held",
+)
+_PROBED: frozenset[Fault] = frozenset({"failing", "full", "unwritable", "held", "away"})
+_PASSING: frozenset[Fault] = frozenset({"held", "away"})
+"""What is often over in a moment: a backup holds the file, a server is restarted."""
 _READ_THROUGH: frozenset[Fault] = frozenset({"damaged", "failing"})
 
 
 def judge(
-    faults: Mapping[Fault, str], held: float, waited: float, max_age: timedelta
+    faults: Mapping[Fault, str], passing: float, waited: float, max_age: timedelta
 ) -> StoreTrouble | None:
     """What is the matter with the store; None if all is well. Pure.
 
-    `held`: for how many seconds another program has kept it locked, which a backup does for a
-    moment. `waited`: for how many seconds the inbox's oldest delivery has.
+    `passing`: for how many seconds it has been held by another program, or its server away, both of
+    which may be over in a moment. `waited`: for how many seconds the inbox's oldest delivery has.
     """
     bound = max_age.total_seconds()
     for fault in _WORST_FIRST:
-        if fault in faults and (fault != "held" or held > bound):
+        if fault in faults and (fault not in _PASSING or passing > bound):
             return StoreTrouble(kind=fault, text=faults[fault])
     if waited <= bound:
         return None
@@ -65,7 +75,7 @@ class StoreWatch:
         self._inbox = inbox
         self._max_age = max_age
         self._observer = observer
-        self._held_since: float | None = None
+        self._passing_since: float | None = None
         self._faulty_at = -math.inf
         self._rechecked = 0.0
         self._last: StoreTrouble | None = None
@@ -73,15 +83,16 @@ class StoreWatch:
     def trouble(self) -> StoreTrouble | None:
         """What is the matter at this moment; None if all is well. Asks nothing of the store."""
         now = asyncio.get_running_loop().time()
-        held = 0.0 if self._held_since is None else now - self._held_since
+        passing = 0.0 if self._passing_since is None else now - self._passing_since
         # What piled up while something else was the matter has until then to be worked off.
         waited = min(self._inbox.waited(), now - self._faulty_at)
-        return judge(self._condition.faults, held, waited, self._max_age)
+        return judge(self._condition.faults, passing, waited, self._max_age)
 
     def why_not(self) -> str:
-        """Why nothing may be entrusted to the store; empty if it may."""
+        """Why nothing may be entrusted to the store; empty if it may. While its server is away it
+        may not from the first moment on, though nobody is called about that yet."""
         trouble = self.trouble()
-        return trouble.text if trouble else ""
+        return trouble.text if trouble else self._condition.faults.get("away", "")
 
     async def run(self) -> None:
         """Look again and again, until cancelled."""
@@ -105,10 +116,10 @@ class StoreWatch:
         faults = self._condition.faults
         if faults:
             self._faulty_at = now
-        if "held" not in faults:
-            self._held_since = None
-        elif self._held_since is None:
-            self._held_since = now
+        if not faults.keys() & _PASSING:
+            self._passing_since = None
+        elif self._passing_since is None:
+            self._passing_since = now
         if "gone" in faults:
             return  # what was opened must not be touched
         if faults.keys() & _READ_THROUGH and now - self._rechecked >= RECHECK_SECONDS:

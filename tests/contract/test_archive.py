@@ -5,9 +5,7 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import Sequence
-from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ import structlog
 
 from daemon.adapters.store import (
     FileArchive,
+    StorePlace,
     archive_files,
     archived,
     audit_journal,
@@ -38,6 +37,7 @@ from daemon.watching import retention
 from tests.contract.rig import overview_of
 from tests.fakes import MemoryInbox
 from tests.journal_scenes import BEGIN, HOUR, Night, nights
+from tests.postgresql import shell
 
 LATER = BEGIN + timedelta(days=500)
 BEFORE = BEGIN + timedelta(days=100)
@@ -45,22 +45,12 @@ KEYRING = Keyring(Seal("a key that is long enough"))
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "stopgap.db"
-
-
-@pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return tmp_path / "archive"
 
 
-def shell(path: Path, script: str) -> None:
-    with closing(sqlite3.connect(path)) as connection:
-        connection.executescript(script)
-
-
-async def test_an_incident_moves_with_all_its_entries(path: Path, folder: Path) -> None:
-    async with open_store(path, keyring=KEYRING) as store:
+async def test_an_incident_moves_with_all_its_entries(place: StorePlace, folder: Path) -> None:
+    async with open_store(place, keyring=KEYRING) as store:
         journal, archive = store.journal, FileArchive(store.journal, folder)
         await nights(journal, ["shop", "cart"])
         before = await journal.read("inc-1")
@@ -79,11 +69,11 @@ async def test_an_incident_moves_with_all_its_entries(path: Path, folder: Path) 
 
 
 async def test_an_incident_stays_while_something_of_it_is_to_be_done(
-    path: Path, folder: Path
+    place: StorePlace, folder: Path
 ) -> None:
     added = e.FollowUpAdded(follow_up=1, title="test it", owner="ada", person="bo")
     done = e.FollowUpMoved(follow_up=1, status="done", person="ada")
-    async with open_store(path, keyring=KEYRING) as store:
+    async with open_store(place, keyring=KEYRING) as store:
         journal, archive = store.journal, FileArchive(store.journal, folder)
         await nights(journal, ["shop", "cart"])
         repository = IncidentRepository(journal, lambda: LATER)
@@ -99,17 +89,17 @@ async def test_an_incident_stays_while_something_of_it_is_to_be_done(
         assert await archive.due(BEFORE, 9) == ["inc-1", "inc-2"]
         assert await journal.heads(9, IncidentSearch(pending=True)) == []
         assert (await audit_journal(journal)).breaks == []
-    shell(path, "UPDATE heads SET pending = 3 WHERE incident = 'inc-1'")
-    async with open_store(path, keyring=KEYRING) as store:
+    shell(place, "UPDATE heads SET pending = 3 WHERE incident = 'inc-1'")
+    async with open_store(place, keyring=KEYRING) as store:
         (broken,) = (await audit_journal(store.journal)).breaks
         assert "the head says pending 3, the journal 0" in str(broken)
 
 
 async def test_a_follow_up_that_comes_while_it_is_archived_keeps_it(
-    path: Path, folder: Path
+    place: StorePlace, folder: Path
 ) -> None:
     added = e.FollowUpAdded(follow_up=1, title="test it", owner="ada", person="bo")
-    async with open_store(path) as store:
+    async with open_store(place) as store:
         journal, archive = store.journal, FileArchive(store.journal, folder)
         await nights(journal, ["shop"])
         assert await archive.due(BEFORE, 9) == ["inc-1"]
@@ -120,8 +110,8 @@ async def test_a_follow_up_that_comes_while_it_is_archived_keeps_it(
         assert (await journal.read("inc-1"))[-1].event == added
 
 
-async def test_its_file_is_for_its_owner_alone(path: Path, folder: Path) -> None:
-    async with open_store(path) as store:
+async def test_its_file_is_for_its_owner_alone(place: StorePlace, folder: Path) -> None:
+    async with open_store(place) as store:
         await nights(store.journal, ["shop"])
         archive = FileArchive(store.journal, folder)
         await archive.due(BEFORE, 9)
@@ -130,14 +120,13 @@ async def test_its_file_is_for_its_owner_alone(path: Path, folder: Path) -> None
     assert [each.name for each in (folder / name).parent.iterdir()] == ["inc-1.jsonl.gz"]
 
 
-async def test_the_ledger_gives_back_its_room(path: Path, folder: Path) -> None:
+async def test_the_ledger_gives_back_its_room(place: StorePlace, folder: Path) -> None:
     def size() -> int:
-        with closing(sqlite3.connect(path)) as connection:
-            columns = "at || kind || incident || body || digest"
-            query = f"SELECT sum(length({columns})) FROM ledger WHERE kind <> 'archived'"
-            return int(connection.execute(query).fetchone()[0])
+        columns = "at || kind || incident || body || digest"
+        query = f"SELECT sum(length({columns})) FROM ledger WHERE kind <> 'archived'"
+        return int(shell(place, query)[0][0])
 
-    async with open_store(path) as store:
+    async with open_store(place) as store:
         await nights(store.journal, ["shop"])
         before = size()
         archive = FileArchive(store.journal, folder)
@@ -146,8 +135,8 @@ async def test_the_ledger_gives_back_its_room(path: Path, folder: Path) -> None:
         assert size() < 0.6 * before
 
 
-async def test_what_is_still_needed_is_not_due(path: Path, folder: Path) -> None:
-    async with open_store(path) as store:
+async def test_what_is_still_needed_is_not_due(place: StorePlace, folder: Path) -> None:
+    async with open_store(place) as store:
         journal = store.journal
         await Night(journal, "open", "a").open()
         unreviewed = Night(journal, "unreviewed", "b")
@@ -177,12 +166,12 @@ async def test_what_is_still_needed_is_not_due(path: Path, folder: Path) -> None
     ids=["edited", "cut off", "not on the ledger"],
 )
 async def test_what_was_tampered_with_is_not_laundered(
-    path: Path, folder: Path, script: str
+    place: StorePlace, folder: Path, script: str
 ) -> None:
-    async with open_store(path) as store:
+    async with open_store(place) as store:
         await nights(store.journal, ["shop", "cart"])
-    shell(path, script)
-    async with open_store(path) as store:
+    shell(place, script)
+    async with open_store(place) as store:
         archive = FileArchive(store.journal, folder)
         await archive.due(BEFORE, 9)
         with pytest.raises(Permanent, match=r"inc-1 is not archived: .*`stopgap audit verify`"):
@@ -192,9 +181,9 @@ async def test_what_was_tampered_with_is_not_laundered(
 
 
 async def test_a_crash_after_the_file_loses_and_doubles_nothing(
-    path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+    place: StorePlace, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with open_store(path) as store:
+    async with open_store(place) as store:
         await nights(store.journal, ["shop"])
         before = await store.journal.read("inc-1")
         archive = FileArchive(store.journal, folder)
@@ -222,9 +211,9 @@ def blocked(folder: Path) -> Path:
 
 
 async def test_a_folder_that_cannot_be_written_keeps_the_incident(
-    path: Path, blocked: Path
+    place: StorePlace, blocked: Path
 ) -> None:
-    async with open_store(path) as store:
+    async with open_store(place) as store:
         await nights(store.journal, ["shop"])
         archive = FileArchive(store.journal, blocked)
         await archive.due(BEFORE, 9)
@@ -234,9 +223,9 @@ async def test_a_folder_that_cannot_be_written_keeps_the_incident(
 
 
 async def test_a_disk_that_loses_what_it_took_is_noticed(
-    path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+    place: StorePlace, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with open_store(path) as store:
+    async with open_store(place) as store:
         await nights(store.journal, ["shop"])
         archive = FileArchive(store.journal, folder)
         await archive.due(BEFORE, 9)
@@ -246,8 +235,8 @@ async def test_a_disk_that_loses_what_it_took_is_noticed(
         assert len(await store.journal.heads(9)) == 1
 
 
-async def test_the_audit_looks_into_the_files(path: Path, folder: Path) -> None:
-    async with open_store(path, keyring=KEYRING) as store:
+async def test_the_audit_looks_into_the_files(place: StorePlace, folder: Path) -> None:
+    async with open_store(place, keyring=KEYRING) as store:
         await nights(store.journal, ["a", "b", "c", "d"])
         archive = FileArchive(store.journal, folder)
         names = {each: await _put_away(archive, each) for each in await archive.due(BEFORE, 9)}
@@ -274,22 +263,22 @@ async def _put_away(archive: FileArchive, incident: str) -> str:
 
 
 async def test_a_deleted_incident_does_not_pass_for_an_archived_one(
-    path: Path, folder: Path
+    place: StorePlace, folder: Path
 ) -> None:
     """Its ledger rows emptied as those of archived ones are."""
-    async with open_store(path, keyring=KEYRING) as store:
+    async with open_store(place, keyring=KEYRING) as store:
         await nights(store.journal, ["shop", "cart", "mail"])
         archive = FileArchive(store.journal, folder)
         await archive.due(BEFORE, 9)
         await archive.put_away("inc-2", LATER)
         assert (await audit_journal(store.journal)).breaks == []
     shell(
-        path,
+        place,
         "DELETE FROM events WHERE incident = 'inc-3'; DELETE FROM heads WHERE incident = 'inc-3';"
         "UPDATE ledger SET kind = 'blank', at = '', incident = '', seq = 0, body = '' "
         "WHERE incident = 'inc-3' AND kind = 'entries'",
     )
-    async with open_store(path, readonly=True, keyring=KEYRING) as store:
+    async with open_store(place, readonly=True, keyring=KEYRING) as store:
         breaks = [str(one) for one in (await audit_journal(store.journal)).breaks]
     assert breaks == [
         "ledger: rows 32…36 are empty, and no archived incident was there",
@@ -299,8 +288,8 @@ async def test_a_deleted_incident_does_not_pass_for_an_archived_one(
     ]
 
 
-async def test_anchors_of_an_archived_part_still_hold(path: Path, folder: Path) -> None:
-    async with open_store(path) as store:
+async def test_anchors_of_an_archived_part_still_hold(place: StorePlace, folder: Path) -> None:
+    async with open_store(place) as store:
         await nights(store.journal, ["shop"])
         anchor = await store.journal.anchor()
         assert anchor is not None
@@ -332,9 +321,9 @@ class Lagging:
 
 
 async def test_who_has_just_read_a_list_misses_what_is_archived_and_goes_on(
-    path: Path, folder: Path
+    place: StorePlace, folder: Path
 ) -> None:
-    async with open_store(path) as store:
+    async with open_store(place) as store:
         await nights(store.journal, ["shop"])
         await Night(store.journal, "inc-2", "cart", BEGIN + 9 * HOUR).open()
         journal = Lagging(store.journal, FileArchive(store.journal, folder))

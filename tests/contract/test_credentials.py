@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
-from daemon.adapters.store import open_store
+from daemon.adapters.store import StorePlace, open_store
 from daemon.core.people.access import ApiToken, Credentials, Session, hash_of
 from tests.credentials import MemoryCredentials
+from tests.postgresql import place_on, shell
 
 NOW = datetime(2026, 3, 1, 14, 3, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -23,12 +21,12 @@ CI = ApiToken("1a", "ada", "ci", ("read", "changes"), NOW, NOW + HOUR, date(2026
 BOT = ApiToken("2b", "bo", "bot", ("respond",), NOW + HOUR)
 
 
-@pytest.fixture(params=["sqlite", "memory"])
-async def credentials(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Credentials]:
+@pytest.fixture(params=["sqlite", "postgresql", "memory"])
+async def credentials(request: pytest.FixtureRequest) -> AsyncIterator[Credentials]:
     if request.param == "memory":
         yield MemoryCredentials()
         return
-    async with open_store(tmp_path / "stopgap.db") as store:
+    async with open_store(place_on(request.param, request)) as store:
         yield store.credentials
 
 
@@ -86,16 +84,15 @@ async def test_the_day_of_its_use_is_noted(credentials: Credentials) -> None:
     assert await credentials.tokens() == [replace(BOT, used_on=date(2026, 3, 2))]
 
 
-async def test_they_outlive_a_restart_and_the_file_holds_no_secret(tmp_path: Path) -> None:
-    path = tmp_path / "stopgap.db"
+async def test_they_outlive_a_restart_and_the_store_holds_no_secret(place: StorePlace) -> None:
     cookie, secret = "the-cookie-of-ada", "stopgap_the-token-of-ada"
-    async with open_store(path) as store:
+    async with open_store(place) as store:
         await store.credentials.begin_session(replace(ADA, id=hash_of(cookie)))
         await store.credentials.add_token(CI, hash_of(secret))
-    async with open_store(path) as store:
+    async with open_store(place) as store:
         assert await store.credentials.session(hash_of(cookie), NOW) is not None
         assert await store.credentials.token(hash_of(secret)) == CI
-    with closing(sqlite3.connect(path)) as shell:
-        content = "\n".join(shell.iterdump())
+    content = str([shell(place, "SELECT * FROM sessions"), shell(place, "SELECT * FROM tokens")])
+    assert hash_of(cookie) in content
     assert cookie not in content
     assert secret not in content

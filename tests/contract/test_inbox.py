@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.adapters.store import SCHEMA, Store, open_store
+from daemon.adapters.store import SCHEMA, Store, StorePlace, open_store
 from daemon.core.incident.events import Draft, Noted
 from daemon.core.ports.inbox import Inbox
 from daemon.core.ports.journal import HeadState
@@ -43,10 +43,10 @@ def damaged(path: Path) -> Path:
     return path
 
 
-@pytest.fixture(params=["sqlite"])
-def opener(request: pytest.FixtureRequest, path: Path) -> Opener:
+@pytest.fixture
+def opener(place: StorePlace) -> Opener:
     """Opens the same store each time: one entry here for each implementation."""
-    return {"sqlite": partial(open_store, path)}[request.param]
+    return partial(open_store, place)
 
 
 @pytest.fixture

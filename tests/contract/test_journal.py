@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from daemon.adapters.store import Store, open_store
+from daemon.adapters.store import Store, StorePlace, open_store
 from daemon.core.changes.suspects import Change, HealthMark
 from daemon.core.incident.events import FORMAT, Draft, Noted, chain, encode
 from daemon.core.ports.journal import (
@@ -50,10 +50,10 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "stopgap.db"
 
 
-@pytest.fixture(params=["sqlite"])
-def opener(request: pytest.FixtureRequest, path: Path) -> Opener:
-    """Opens the same store each time: one entry here for each implementation."""
-    return {"sqlite": partial(open_store, path)}[request.param]
+@pytest.fixture
+def opener(place: StorePlace) -> Opener:
+    """Opens the same store each time, on each database."""
+    return partial(open_store, place)
 
 
 @pytest.fixture

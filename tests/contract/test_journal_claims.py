@@ -10,11 +10,10 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from daemon.adapters.store import SqlJournal, backend_for, open_store
+from daemon.adapters.store import SqlJournal, StorePlace, backend_for, open_store
 from daemon.adapters.store.database import Database
 from daemon.core.incident.events import Draft, StepFinished
 from daemon.core.ports.journal import Claim, ClaimRefused, Journal, SequenceConflict
@@ -37,17 +36,18 @@ from tests.contract.test_journal import (
     seq,
 )
 from tests.fakes import MemoryJournal
+from tests.postgresql import place_on
 
 ONE_SERVICE = replace(LIMITS, storm=99)
 SALE = Freeze(scope="global", reason="sale", by="anna", at=NOW)
 
 
-@pytest.fixture(params=["sqlite", "memory"])
-async def journal(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Journal]:
+@pytest.fixture(params=["sqlite", "postgresql", "memory"])
+async def journal(request: pytest.FixtureRequest) -> AsyncIterator[Journal]:
     if request.param == "memory":
         yield MemoryJournal()
         return
-    async with open_store(tmp_path / "stopgap.db") as store:
+    async with open_store(place_on(request.param, request)) as store:
         yield store.journal
 
 
@@ -308,15 +308,15 @@ async def test_the_guard_sees_what_the_claim_will(journal: Journal) -> None:
 
 
 class TestTwoConnections:
-    """The transaction decides, not this process: two writers on one file, without its lock."""
+    """The transaction decides, not this process: two writers on one store; a file without its
+    lock."""
 
     @pytest.fixture
-    async def writers(self, tmp_path: Path) -> AsyncIterator[list[Journal]]:
-        path = tmp_path / "stopgap.db"
-        async with open_store(path):
+    async def writers(self, place: StorePlace) -> AsyncIterator[list[Journal]]:
+        async with open_store(place):
             pass
         async with AsyncExitStack() as stack:
-            databases = [Database(backend_for(path), readonly=False) for _ in range(2)]
+            databases = [Database(backend_for(place), readonly=False) for _ in range(2)]
             for database in databases:
                 stack.push_async_callback(database.close)
             yield [SqlJournal(database) for database in databases]

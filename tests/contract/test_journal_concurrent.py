@@ -6,7 +6,6 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +19,7 @@ from daemon.core.rules.dependencies import RuleDependencies
 from tests.contract.test_journal import HOUR, LIMITS, MINUTE, NOW, OPEN, SHOP, claim, note, refused
 from tests.core.rules.test_dependencies import rules, text
 from tests.fakes import MemoryJournal
+from tests.postgresql import place_on
 
 SECOND = timedelta(seconds=1)
 CALM = replace(LIMITS, storm=999)
@@ -40,12 +40,12 @@ DATED = OPEN.model_copy(
 )
 
 
-@pytest.fixture(params=["sqlite", "memory"])
-async def journal(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Journal]:
+@pytest.fixture(params=["sqlite", "postgresql", "memory"])
+async def journal(request: pytest.FixtureRequest) -> AsyncIterator[Journal]:
     if request.param == "memory":
         yield MemoryJournal()
         return
-    async with open_store(tmp_path / "stopgap.db") as store:
+    async with open_store(place_on(request.param, request)) as store:
         yield store.journal
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -21,18 +20,19 @@ from daemon.core.rules.rule import incident_key
 from daemon.core.values.drill_key import drill_incident, drill_key
 from tests.contract.test_journal import HOUR, LIMITS, MINUTE, NOW, SHOP, TARGET, claim, release
 from tests.fakes import MemoryJournal
+from tests.postgresql import place_on
 
 RUN, OTHER = "0301-1400-abcdef", "0301-1401-ghjkmn"
 DRILLED = replace(SHOP, drill=RUN)
 HEADED = HeadState(phase="deciding", title="it fails", severity="sev2", wake_at=None, closed=False)
 
 
-@pytest.fixture(params=["sqlite", "memory"])
-async def journal(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Journal]:
+@pytest.fixture(params=["sqlite", "postgresql", "memory"])
+async def journal(request: pytest.FixtureRequest) -> AsyncIterator[Journal]:
     if request.param == "memory":
         yield MemoryJournal()
         return
-    async with open_store(tmp_path / "stopgap.db") as store:
+    async with open_store(place_on(request.param, request)) as store:
         yield store.journal
 
 

@@ -7,22 +7,22 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
-from pathlib import Path
 
 import pytest
 
-from daemon.adapters.store import open_store
+from daemon.adapters.store import StorePlace, open_store
 from daemon.core.ports.journal import Journal
 from daemon.core.recovery.guardrails import Freeze
 from tests.contract.test_journal import HOUR, MINUTE, NOW, SHOP, claim, opened, refused, release
 from tests.fakes import MemoryJournal
+from tests.postgresql import place_on
 
 Opener = Callable[[], AbstractAsyncContextManager[Journal]]
 
 
 @asynccontextmanager
-async def on_disk(path: Path) -> AsyncIterator[Journal]:
-    async with open_store(path) as store:
+async def on_disk(place: StorePlace) -> AsyncIterator[Journal]:
+    async with open_store(place) as store:
         yield store.journal
 
 
@@ -31,12 +31,12 @@ async def in_memory(journal: MemoryJournal) -> AsyncIterator[Journal]:
     yield journal
 
 
-@pytest.fixture(params=["sqlite", "memory"])
-def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
+@pytest.fixture(params=["sqlite", "postgresql", "memory"])
+def opener(request: pytest.FixtureRequest) -> Opener:
     """Opens the same journal each time."""
     if request.param == "memory":
         return partial(in_memory, MemoryJournal())
-    return partial(on_disk, tmp_path / "stopgap.db")
+    return partial(on_disk, place_on(request.param, request))
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,17 +21,18 @@ from daemon.core.ports.journal import (
 )
 from daemon.core.rules.rule import incident_key
 from tests.fakes import MemoryJournal
+from tests.postgresql import place_on
 
 NOW = datetime(2026, 3, 1, 14, 3, 20, 123456, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
 
-@pytest.fixture(params=["sqlite", "memory"])
-async def journal(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Journal]:
+@pytest.fixture(params=["sqlite", "postgresql", "memory"])
+async def journal(request: pytest.FixtureRequest) -> AsyncIterator[Journal]:
     if request.param == "memory":
         yield MemoryJournal()
         return
-    async with open_store(tmp_path / "stopgap.db") as store:
+    async with open_store(place_on(request.param, request)) as store:
         yield store.journal
 
 

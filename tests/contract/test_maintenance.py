@@ -3,22 +3,20 @@ and the pages."""
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from daemon.adapters.store import audit_journal, open_store
+from daemon.adapters.store import StorePlace, audit_journal, open_store
 from daemon.core.incident import events as e
 from daemon.core.ports.maintenance import MaintenanceStore
 from daemon.core.recovery.maintenance import MaintenanceWindow
 from tests.contract.rig import ADA, Rig, rigged
 from tests.contract.visitor import give_access
 from tests.fakes import MemoryMaintenance
+from tests.postgresql import place_on, shell
 
 NOW = datetime(2026, 3, 1, 14, 10, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -42,12 +40,12 @@ def window(name: str = "m-1", **more: Any) -> MaintenanceWindow:
 # ── the store ────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[MaintenanceStore]:
+@pytest.fixture(params=["memory", "sqlite", "postgresql"])
+async def store(request: pytest.FixtureRequest) -> AsyncIterator[MaintenanceStore]:
     if request.param == "memory":
         yield MemoryMaintenance()
         return
-    async with open_store(tmp_path / "stopgap.db") as found:
+    async with open_store(place_on(request.param, request)) as found:
         yield found.maintenance
 
 
@@ -70,16 +68,14 @@ async def test_a_window_is_ended_once_and_not_after_its_end(store: MaintenanceSt
     assert not await store.end_window("m-2", "bo", NOW + 2 * HOUR)
 
 
-async def test_the_audit_knows_of_windows_that_were_edited(tmp_path: Path) -> None:
-    path = tmp_path / "stopgap.db"
-    async with open_store(path) as found:
+async def test_the_audit_knows_of_windows_that_were_edited(place: StorePlace) -> None:
+    async with open_store(place) as found:
         await found.maintenance.add_window(window())
         await found.maintenance.add_window(window("m-2"))
         await found.maintenance.end_window("m-2", "bo", NOW + HOUR)
         assert (await audit_journal(found.journal)).breaks == []
-    with closing(sqlite3.connect(path)) as shell, shell:
-        shell.execute("UPDATE maintenance_windows SET \"by\" = 'eve' WHERE id = 'm-1'")
-    async with open_store(path, readonly=True) as found:
+    shell(place, "UPDATE maintenance_windows SET \"by\" = 'eve' WHERE id = 'm-1'")
+    async with open_store(place, readonly=True) as found:
         (broken,) = (await audit_journal(found.journal)).breaks
     assert "'eve'" in str(broken)
 

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
-from daemon.adapters.store import open_store
+from daemon.adapters.store import StorePlace, open_store
 from daemon.core.ports.notes import Notes
 from tests.fakes import MemoryNotes
+from tests.postgresql import place_on
 
 
-@pytest.fixture(params=["sqlite", "memory"])
-async def notes(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Notes]:
+@pytest.fixture(params=["sqlite", "postgresql", "memory"])
+async def notes(request: pytest.FixtureRequest) -> AsyncIterator[Notes]:
     if request.param == "memory":
         yield MemoryNotes()
         return
-    async with open_store(tmp_path / "stopgap.db") as store:
+    async with open_store(place_on(request.param, request)) as store:
         yield store.notes
 
 
@@ -32,11 +32,11 @@ async def test_what_was_written_last_is_read(notes: Notes) -> None:
     assert await notes.read("b") == ()
 
 
-async def test_they_outlive_the_process_and_no_fact_of_the_store_is_one(tmp_path: Path) -> None:
-    async with open_store(tmp_path / "stopgap.db") as store:
+async def test_they_outlive_the_process_and_no_fact_of_the_store_is_one(place: StorePlace) -> None:
+    async with open_store(place) as store:
         await store.notes.write("key", ["not the key"])
         key = store.keys.current
-    async with open_store(tmp_path / "stopgap.db") as store:
+    async with open_store(place) as store:
         assert await store.notes.read("key") == ("not the key",)
         assert await store.notes.read("schema") == ()
         assert store.keys.current == key

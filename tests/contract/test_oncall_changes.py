@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import icalendar
 import pytest
 
-from daemon.adapters.store import Store, audit_journal, open_store
+from daemon.adapters.store import Store, StorePlace, audit_journal, open_store
 from daemon.config.active import ActiveConfig
 from daemon.core.people.oncall_changes import OncallOverride
 from daemon.core.people.roster import Roster
@@ -92,8 +91,8 @@ class _Later:
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    async with open_store(tmp_path / "stopgap.db") as opened:
+async def store(place: StorePlace) -> AsyncIterator[Store]:
+    async with open_store(place) as opened:
         yield opened
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +17,7 @@ from daemon.core.recovery.guardrails import ActionScope
 from daemon.core.values.outcome import Outcome, Temporary
 from daemon.repository import IncidentRepository, Stale, UnknownIncident
 from tests.fakes import MemoryDebts, MemoryJournal
+from tests.postgresql import place_on
 from tests.stories.stage import LIMITS
 
 NOW = datetime(2026, 11, 23, 14, 0, tzinfo=UTC)
@@ -27,13 +27,13 @@ DELIVERED = e.PageDelivered(page=PAGE.page, method="phone-1", proof="rang")
 OPENED = e.IncidentOpened(key="k", rule="r", group_labels={}, title="t", team="payments")
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-async def journal(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Journal]:
+@pytest.fixture(params=["memory", "sqlite", "postgresql"])
+async def journal(request: pytest.FixtureRequest) -> AsyncIterator[Journal]:
     """Each journal that there is."""
     if request.param == "memory":
         yield MemoryJournal()
         return
-    async with open_store(tmp_path / "stopgap.db") as store:
+    async with open_store(place_on(request.param, request)) as store:
         yield store.journal
 
 

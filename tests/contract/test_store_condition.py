@@ -348,7 +348,7 @@ class TestStuck:
     async def test_what_cannot_even_be_stored_counts_too(self, path: Path) -> None:
         async with running(path) as daemon:
             held: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-            daemon.store.journal.database.submit = lambda *_, **__: held  # type: ignore[assignment, method-assign]
+            daemon.store.journal.database.take = lambda *_, **__: held  # type: ignore[assignment, method-assign]
             put = asyncio.create_task(daemon.store.inbox.put("a", b"a", NOW))
             await asyncio.sleep(61)
             assert await daemon.kind() == "stuck"

@@ -119,7 +119,7 @@ class TestBackup:
         await fill(path, "inc-1")
         await backup_store(path, target)
         before = copy_of(target)
-        with pytest.raises(Permanent, match="name another one"):
+        with pytest.raises(Permanent, match="name another file"):
             await backup_store(path, target)
         assert copy_of(target) == before
 
@@ -166,7 +166,7 @@ class TestRestore:
         async with open_store(path) as store:
             with pytest.raises(Permanent, match="in use by another daemon"):
                 await restore_store(path, target)
-            assert store.journal.database.files.lost() == ""
+            assert store.journal.database.backend.lost() == ""
 
     @pytest.mark.parametrize("how", ["damaged", "edited", "not ours", "newer"])
     async def test_a_bad_backup_is_refused_and_the_store_is_as_it_was(

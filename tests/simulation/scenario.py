@@ -14,9 +14,9 @@ from typing import Any, Literal
 
 from tests.simulation.loop import Order
 
-FAULTS_END = 300.0
+FAULTS_END = 220.0
 """From then on nothing goes wrong any more, and everybody who is down comes up."""
-QUIET = 210.0
+QUIET = 150.0
 """So long it is watched after that."""
 END = FAULTS_END + QUIET
 SERVICES = ("shop", "cart", "search", "mail")
@@ -176,22 +176,33 @@ def _script(draw: _Draw) -> list[Item]:
     items += _deeds(draw, services)
     if draw.chance(0.1):
         scope = draw.one(("global", "team:payments", f"service:{services[0]}"))
-        begin = draw.within(60, 300)
+        begin = draw.within(50, 180)
         items += [Item("freeze", begin, scope), Item("thaw", begin + draw.within(5, 90), scope)]
     if draw.chance(0.08):
-        begin = draw.within(40, 250)
-        items.append(Item("maintenance", begin, draw.one(("global", "team:payments")), more=(120,)))
+        begin = draw.within(40, 160)
+        items.append(Item("maintenance", begin, draw.one(("global", "team:payments")), more=(60,)))
     return items
 
 
 def _trouble(draw: _Draw, service: str) -> list[Item]:
-    begin = draw.within(30, 140)
+    begin = draw.within(25, 100)
     share = draw.one((0.1, 0.1, 0.3, 0.02))
-    items = [Item("trouble", begin, service, more=(share, draw.one(("rollback", "rollback", "flag_off", "itself", "never"))))]
+    items = [
+        Item(
+            "trouble",
+            begin,
+            service,
+            more=(share, draw.one(("rollback", "rollback", "flag_off", "itself", "never"))),
+        )
+    ]
     if draw.chance(0.8):
-        items.append(Item("deployment", round(begin - draw.within(5, 25), 3), service, more=("v2",)))
+        items.append(
+            Item("deployment", round(begin - draw.within(5, 25), 3), service, more=("v2",))
+        )
     if draw.chance(0.1):
-        items.append(Item("deployment", round(begin + draw.within(5, 90), 3), service, more=("v3",)))
+        items.append(
+            Item("deployment", round(begin + draw.within(5, 90), 3), service, more=("v3",))
+        )
     fires = round(begin + draw.within(20, 60), 3)
     started = round(fires - draw.within(0, 10), 3)
     ways: list[float] = [fires]
@@ -200,12 +211,14 @@ def _trouble(draw: _Draw, service: str) -> list[Item]:
     items += [Item("delivery", at, service, more=("firing", started, 0.0, 0)) for at in ways]
     if draw.chance(0.15):
         items.append(Item("delivery", fires + 0.5, service, more=("firing", started, 0.0, 3)))
-    ends = round(fires + draw.within(60, 200), 3)
+    ends = round(fires + draw.within(40, 150), 3)
     if draw.chance(0.5):
         items.append(Item("alert ends", ends, service, more=(started,)))
         if draw.chance(0.3):  # the firing comes late, after its end
             items.append(
-                Item("delivery", ends + draw.within(0, 15), service, more=("firing", started, 0.0, 0))
+                Item(
+                    "delivery", ends + draw.within(0, 15), service, more=("firing", started, 0.0, 0)
+                )
             )
         if draw.chance(0.25):  # and it begins anew
             again = round(ends + draw.within(5, 60), 3)
@@ -215,14 +228,35 @@ def _trouble(draw: _Draw, service: str) -> list[Item]:
 
 def _deeds(draw: _Draw, services: Sequence[str]) -> list[Item]:
     kinds = (
-        "acknowledge", "acknowledge", "acknowledge", "leave", "approve", "approve", "start", "veto",
-        "skip", "pause", "resume", "close", "take over", "no plan", "decline", "snooze", "note",
-        "merge", "jump",
+        "acknowledge",
+        "acknowledge",
+        "acknowledge",
+        "leave",
+        "approve",
+        "approve",
+        "start",
+        "veto",
+        "skip",
+        "pause",
+        "resume",
+        "close",
+        "take over",
+        "no plan",
+        "decline",
+        "snooze",
+        "note",
+        "merge",
+        "jump",
     )
     wanted = set(draw.dice.sample(kinds, draw.one((1, 3, 6))))
     return [
-        Item("deed", draw.within(70, 460), draw.one(tuple(sorted(wanted))), draw.one(PEOPLE),
-             (draw.one(services), draw.one((1, 1, 2)), draw.one(services)))
+        Item(
+            "deed",
+            draw.within(60, 330),
+            draw.one(tuple(sorted(wanted))),
+            draw.one(PEOPLE),
+            (draw.one(services), draw.one((1, 1, 2)), draw.one(services)),
+        )
         for _ in range(draw.one((0, 1, 3, 8, 12)))
     ]
 
@@ -248,7 +282,7 @@ def _faults(draw: _Draw) -> list[Fault]:
 
 SQL_EVERY = 5
 """Of so many seeds one is run on the stores in SQL."""
-REPLICAS_SHARE = 0.0
+REPLICAS_SHARE = 0.3
 """The share of seeds with a second replica over the same store."""
 
 

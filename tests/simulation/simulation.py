@@ -1,7 +1,7 @@
 """One simulation: a scenario, from the first start of the daemon to the end of the quiet after it.
 
-    outcome = simulate(scenario_of(7))
-    outcome.violation   # None, or which invariant does not hold
+outcome = simulate(scenario_of(7))
+outcome.violation   # None, or which invariant does not hold
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from random import Random
 from typing import Any
 from unittest.mock import patch
@@ -41,12 +42,21 @@ from tests.simulation.outside import Outside
 from tests.simulation.referee import Referee, Violation
 from tests.simulation.replica import Replica
 from tests.simulation.scenario import END, FAULTS_END, Item, Scenario
-from tests.simulation.store import Disk
+from tests.simulation.store import Disk, new_database
 
 LOOK_EVERY = 5.0
 _HOLDS_UP = frozenset(
-    {"prometheus slow", "prometheus down", "pager down", "pager broken", "pager slow",
-     "pager loses answers", "disk full", "disk fails", "disk slow"}
+    {
+        "prometheus slow",
+        "prometheus down",
+        "pager down",
+        "pager broken",
+        "pager slow",
+        "pager loses answers",
+        "disk full",
+        "disk fails",
+        "disk slow",
+    }
 )
 """While one of these is in force, calls may be late."""
 
@@ -71,6 +81,8 @@ class _Stop(Exception):
 
 def simulate(scenario: Scenario, *, traced: bool = False) -> Outcome:
     """Run it. `traced`: keep in words what happened."""
+    if scenario.sql:
+        new_database()  # before anything is drawn: it is made once, for all
     with _reproducible(scenario.order_seed):
         simulation = _Simulation(scenario, traced=traced)
         try:
@@ -86,12 +98,11 @@ class _Simulation:
         self.scenario = scenario
         self.loop = SimulationLoop(scenario.order_seed, scenario.order)
         self.outside = Outside(scenario, self.loop)
-        self.disk = Disk(sql=scenario.sql)
+        self.disk = Disk(self._true_time, sql=scenario.sql, replicas=scenario.replicas)
         self.lives: list[Life] = []
         self.deployed: list[Change] = []
         self.trace: list[str] = []
         self.digest = 0
-        self.freezes: dict[str, float] = {}
         self.calm_since = 0.0
         self.referee = Referee(self.outside, self.lives)
         self.replicas = [
@@ -101,6 +112,10 @@ class _Simulation:
         self.commits: Counter[int] = Counter()
         self._tell = self._trace if traced else self._note
         self._connect()
+
+    def _true_time(self) -> datetime:
+        """The time by the store's clock, which is right."""
+        return START + timedelta(seconds=self.loop.now)
 
     def _connect(self) -> None:
         outside, referee, disk, loop = self.outside, self.referee, self.disk, self.loop
@@ -195,14 +210,17 @@ class _Simulation:
         return 0.0 if self.loop.draw.random() < 0.7 else self.loop.draw.random() * 0.03
 
     def _frozen(self, team: str, service: str) -> str:
-        found = {"global", f"team:{team}", f"service:{service}"} & self.freezes.keys()
+        found = {"global", f"team:{team}", f"service:{service}"} & self.disk.frozen()
         return min(found, default="")
 
     # ── the night ────────────────────────────────────────────────────────────────────────────
 
     async def _night(self) -> None:
+        later = next((f.at for f in self.scenario.faults if f.kind == "second replica"), 0.0)
         for replica in self.replicas:
-            self._begin(replica)
+            self.loop.outside(later * replica.number, partial(self._begin, replica))
+        if self.scenario.replicas > 1:
+            self.outside.met.add("second replica")
         timers: list[tuple[float, Callable[[], Any]]] = [
             (item.at, lambda item=item: asyncio.ensure_future(self._happens(item)))  # type: ignore[misc]
             for item in self.scenario.script
@@ -210,7 +228,9 @@ class _Simulation:
         for fault in self.scenario.faults:
             if fault.kind in {"clock forward", "clock back"}:
                 sign = 1 if fault.kind == "clock forward" else -1
-                timers.append((fault.at, lambda d=sign * fault.size, k=fault.kind: self._jump(d, k)))  # type: ignore[misc]
+                timers.append(
+                    (fault.at, lambda d=sign * fault.size, k=fault.kind: self._jump(d, k))
+                )  # type: ignore[misc]
         timers.append((FAULTS_END, self._calm_down))
         for at, do in timers:
             self.loop.outside(at, do)
@@ -278,7 +298,9 @@ class _Simulation:
             case "deployment":
                 target = setting.TARGETS.get(item.what, item.what)
                 at = START + timedelta(seconds=self.loop.now)
-                change = Change(subject=target, item=item.more[0], previous="v1", at=at, seen_by="test")
+                change = Change(
+                    subject=target, item=item.more[0], previous="v1", at=at, seen_by="test"
+                )
                 self.deployed.append(change)
             case "delivery":
                 status, started, ended, truncated = item.more
@@ -292,7 +314,6 @@ class _Simulation:
             case "freeze":
                 await self._freeze(item.what)
             case "thaw":
-                self.freezes.pop(item.what, None)
                 await self._ask(lambda r: r.repository.journal.thaw(item.what, "cy", r.clock()))
             case "maintenance":
                 await self._ask(lambda r: self._announce(r, item))
@@ -303,7 +324,7 @@ class _Simulation:
             up = [replica for replica in self.replicas if replica.running]
             if up:
                 replica = up[self.outside.dice.randrange(len(up))]
-                answered, answer = await replica.do(lambda: deed(replica))
+                answered, answer = await replica.do(partial(deed, replica))
                 if answered or isinstance(answer, NotPossible | ValueError | LookupError):
                     return answered, answer
             await asyncio.sleep(2 + self.outside.dice.random() * 3)
@@ -327,9 +348,7 @@ class _Simulation:
             )
             replica.repository.ring_all()
 
-        answered, _ = await self._ask(freeze)
-        if answered:
-            self.freezes[scope] = self.loop.now
+        await self._ask(freeze)
 
     async def _announce(self, replica: Replica, item: Item) -> None:
         begin = replica.clock()
@@ -423,7 +442,9 @@ def _reproducible(seed: int) -> Iterator[None]:
             patch.object(onset_interval, "_COARSE", 12),
             patch.object(onset_interval, "_FINE", 12),
             patch.object(secrets, "choice", letters.choice),
-            patch.object(secrets, "token_hex", lambda n=16: f"{letters.getrandbits(8 * n):0{2 * n}x}"),
+            patch.object(
+                secrets, "token_hex", lambda n=16: f"{letters.getrandbits(8 * n):0{2 * n}x}"
+            ),
         ):
             yield
     finally:

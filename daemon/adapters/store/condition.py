@@ -38,7 +38,7 @@ class Condition:
             self._lost = str(failure)
         elif failure.fault == "damaged" or (kind == "read" and failure.fault in _READ):
             self._unreadable[failure.fault] = str(failure)
-        elif kind == "write":
+        elif kind == "write" or failure.fault == "away":
             self._unwritable[failure.fault] = str(failure)
 
     def unanswered(self) -> float:

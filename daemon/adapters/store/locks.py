@@ -179,9 +179,12 @@ def _concurrent(
     if cause is None:
         return ()
     begin, end = cause.begin - SLACK, cause.end + SLACK
-    # Not BETWEEN: PostgreSQL takes no COLLATE within it, and every text of ours has one.
-    onset = and_(heads.c.onset_from >= begin - WIDEST, heads.c.onset_from <= end)
-    shared = and_(onset, heads.c.onset_until >= begin)
+    # Not BETWEEN: PostgreSQL takes no collated parameter there.
+    shared = and_(
+        heads.c.onset_from >= begin - WIDEST,
+        heads.c.onset_from <= end,
+        heads.c.onset_until >= begin,
+    )
     undated = and_(head_is_open, heads.c.onset_from.is_(None), heads.c.opened_at >= begin)
     query = (
         select(*_OF_CONCURRENT)

@@ -12,6 +12,8 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from daemon.adapters.store.auditing import audit_journal
 from daemon.adapters.store.database import Database
 from daemon.adapters.store.files import COMPANIONS, companion, mark_made, set_aside
@@ -21,7 +23,7 @@ from daemon.adapters.store.open_store import backend_for
 from daemon.adapters.store.place import StorePlace
 from daemon.adapters.store.process_lock import held, held_itself
 from daemon.adapters.store.schema import SCHEMA
-from daemon.adapters.store.sqlite import explained
+from daemon.adapters.store.sqlite import SqliteBackend, explained
 from daemon.adapters.store.tables import bring_up, must_exist, version_of
 from daemon.core.ports.store import StoreDamaged
 from daemon.core.values.outcome import Permanent, Temporary
@@ -71,8 +73,7 @@ async def restore_store(path: Path, source: Path, keyring: Keyring = NO_KEYS) ->
     with held(path) as path, _nobody_by_another_name(path), _beside(path) as part:
         await asyncio.to_thread(_copy, source, part)
         await _must_be_whole(part, source, keyring)
-        async with _opened(part, readonly=False) as database:
-            await database.write(partial(bring_up, source))
+        await asyncio.to_thread(_bring_up, part, source)
         await _must_be_whole(part, source, keyring)
         try:
             _belong(part, path)
@@ -134,6 +135,15 @@ async def _opened(place: StorePlace, *, readonly: bool) -> AsyncIterator[Databas
         yield database
     finally:
         await database.close()
+
+
+def _bring_up(part: Path, source: Path) -> None:
+    backend = SqliteBackend(part)
+    try:
+        with backend.changing_tables() as connection:
+            bring_up(source, connection)
+    except SQLAlchemyError as error:
+        raise backend.translated(error) from error
 
 
 @contextmanager

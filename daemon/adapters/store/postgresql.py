@@ -25,6 +25,11 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from daemon.adapters.store.backend import BackendKind
 from daemon.adapters.store.place import PostgresAddress
+from daemon.adapters.store.postgresql_connection import (
+    ANSWER_SECONDS,
+    connected,
+    require_driver,
+)
 from daemon.adapters.store.postgresql_errors import (
     Unreachable,
     is_fleeting,
@@ -35,15 +40,15 @@ from daemon.adapters.store.tables import prepare_tables
 from daemon.core.ports.store import OutcomeUnknown
 from daemon.core.values.outcome import Permanent, Temporary
 
-CONNECT_SECONDS = 5
-"""How long a connection may take to be made, for each host of the address."""
 LOCK_SECONDS = 15
 """How long a writer waits for those of other replicas."""
-STATEMENT_SECONDS = 60
+STATEMENT_SECONDS = 20
 """How long one statement may take."""
 IDLE_SECONDS = 10
 """How long the server lets a transaction wait for us: a replica that hangs, or whose network is
 gone, holds up the others no longer."""
+PATIENCE_SECONDS = 3600.0
+"""How long a change of tables, or a look through all rows, may take over one answer."""
 RESOLVE_SECONDS = 20
 """How long we try to find out whether a COMMIT has come to anything."""
 WRITERS_LOCK = 0x5357_4F50_4741_5001
@@ -55,19 +60,12 @@ COMMIT_ROW = "commit:"
 _FORGOTTEN_AFTER = timedelta(days=1)
 _RETRY_SECONDS = 0.2
 
-# A peer that is gone without a word is noticed within CONNECT_SECONDS or so.
-_ALIVE = {
-    "keepalives": 1,
-    "keepalives_idle": 5,
-    "keepalives_interval": 2,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 10_000,
-}
 _BOUNDS = (
     f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'; "
     f"SET LOCAL statement_timeout = '{STATEMENT_SECONDS}s'; "
     f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'"
 )
+_UNBOUNDED = "SET LOCAL statement_timeout = 0"
 _BEGIN = f"BEGIN; {_BOUNDS}"
 _BEGIN_READING = f"BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; {_BOUNDS}"
 _IN_TRANSACTION = 2  # PQTRANS_INTRANS
@@ -93,8 +91,9 @@ class PostgresBackend:
 
     def prepare(self) -> None:
         """Make or bring up the tables; of several that come at once, one does it."""
-        engine = self._engine(1)
-        begin = f"{_BEGIN}; {_take(SCHEMA_LOCK)}; {_take(WRITERS_LOCK)}"
+        engine = self._engine(1, PATIENCE_SECONDS)
+        # Whoever comes second waits for as long as the first one needs.
+        begin = f"BEGIN; {_take(SCHEMA_LOCK)}; {_BOUNDS}; {_take(WRITERS_LOCK)}; {_UNBOUNDED}"
         try:
             with _begun(engine, begin) as connection:
                 prepare_tables(connection, self, lambda: None)
@@ -169,6 +168,9 @@ class PostgresBackend:
 
     def integrity_check(self, connection: Connection) -> list[str]:
         """Whether every row of every table can be read. Of indexes, `pg_amcheck` tells."""
+        connection.exec_driver_sql(_UNBOUNDED)
+        driver: Any = connection.connection.dbapi_connection
+        driver.patience = PATIENCE_SECONDS
         for (table,) in connection.exec_driver_sql(
             "SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = current_schema()"
         ).all():
@@ -182,34 +184,11 @@ class PostgresBackend:
     def forget_pages(self, connection: Connection) -> None:
         """Nothing: the server has its own memory."""
 
-    def _engine(self, pool_size: int) -> Engine:
-        try:
-            import psycopg
-        except ImportError as error:
-            raise Permanent(
-                f"{self} needs the driver of PostgreSQL, which is not installed "
-                f"({error}): pip install 'stopgap[postgresql]'"
-            ) from error
-
-        def connect() -> Any:
-            # Ours are the bounds unless the address has its own.
-            given = psycopg.conninfo.conninfo_to_dict(self.address.url)
-            chosen: dict[str, Any] = {
-                "connect_timeout": CONNECT_SECONDS,
-                "application_name": "stopgap",
-                **_ALIVE,
-            }
-            # autocommit: the transaction is begun by us, all that belongs to it in one go.
-            return psycopg.connect(
-                self.address.url,
-                autocommit=True,
-                prepare_threshold=None,
-                **{name: value for name, value in chosen.items() if name not in given},
-            )
-
+    def _engine(self, pool_size: int, patience: float = ANSWER_SECONDS) -> Engine:
+        require_driver(self)
         return create_engine(
             "postgresql+psycopg://",
-            creator=connect,
+            creator=lambda: connected(self.address, patience),
             use_native_hstore=False,
             pool_size=pool_size,
             max_overflow=0,

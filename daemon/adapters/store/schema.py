@@ -20,6 +20,8 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    PrimaryKeyConstraint,
+    String,
     Table,
     Text,
     TypeDecorator,
@@ -33,7 +35,8 @@ from daemon.core.values.drill_key import id_prefix, key_prefix
 _ROUTES: TypeAdapter[Routes] = TypeAdapter(Routes)
 
 SCHEMA = 11
-"""Counts the revisions of these tables; `upgrading` brings an earlier one up to it."""
+"""Counts the revisions of these tables; `upgrading` brings an earlier one up to it. Each has a
+file in `upgrading/versions`, and what it makes must equal what stands here."""
 
 
 _TEXT = Text().with_variant(Text(collation="C"), "postgresql")
@@ -114,6 +117,14 @@ meta = Table(
     metadata,
     Column("name", _TEXT, primary_key=True),
     Column("value", _TEXT, nullable=False),
+)
+
+revision_table = Table(
+    # As alembic makes it.
+    "alembic_version",
+    metadata,
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
 )
 
 events = Table(

@@ -85,15 +85,19 @@ class SqliteBackend:
 
     def prepare(self) -> None:
         """Make the tables in an empty file; bring those of any other up to today's."""
-        transactions = self.writing()
+        with self.changing_tables() as connection:
+            prepare_tables(connection, self, lambda: must_not_be_missing(self.path, is_empty=True))
+        mark_made(self.path)
+
+    @contextmanager
+    def changing_tables(self) -> Iterator[Connection]:
+        """A transaction that tables may be changed in, as alembic does it."""
+        transactions = self._writing(foreign_keys=False)
         try:
             with transactions.begin() as connection:
-                prepare_tables(
-                    connection, self, lambda: must_not_be_missing(self.path, is_empty=True)
-                )
+                yield connection
         finally:
             transactions.dispose()
-        mark_made(self.path)
 
     def remember(self, connection: Connection) -> None:
         """Its files are there now, the log of an open connection too."""
@@ -118,7 +122,11 @@ class SqliteBackend:
 
     def writing(self) -> SqliteTransactions:
         """On one connection, on which every transaction is a write from its first statement on."""
-        pragmas = {"journal_mode": "WAL", "synchronous": "FULL", "foreign_keys": "ON"}
+        return self._writing(foreign_keys=True)
+
+    def _writing(self, *, foreign_keys: bool) -> SqliteTransactions:
+        pragmas = {"journal_mode": "WAL", "synchronous": "FULL"}
+        pragmas["foreign_keys"] = "ON" if foreign_keys else "OFF"
         url = URL.create("sqlite", database=str(self.path))
         return SqliteTransactions(_engine(url, pragmas, "BEGIN IMMEDIATE", 1))
 

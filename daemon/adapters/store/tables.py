@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection, inspect, select
 
-from daemon.adapters.store.migrations import upgrade
 from daemon.adapters.store.schema import SCHEMA, meta, metadata
+from daemon.adapters.store.upgrading import note_revision, upgrade
 from daemon.core.values.outcome import Permanent
 
 
@@ -28,6 +28,7 @@ def prepare_tables(connection: Connection, place: object, may_begin: Callable[[]
     may_begin()
     metadata.create_all(connection)
     connection.execute(meta.insert().values(name="schema", value=str(SCHEMA)))
+    note_revision(connection)
 
 
 def bring_up(place: object, connection: Connection) -> None:

@@ -1,4 +1,4 @@
-"""Bring the tables of an earlier stopgap up to those of `schema`, inside one transaction."""
+"""The steps from schema 1 to 9, which SQLite alone has gone: stores on PostgreSQL begin with 9."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from collections.abc import Callable, Mapping
 
 from sqlalchemy import Connection, update
 
-from daemon.adapters.store import begin_ledger, organization_step
-from daemon.adapters.store.oncall_tables import ONCALL_TABLES
-from daemon.adapters.store.replica_tables import REPLICA_TABLES
-from daemon.adapters.store.schema import SCHEMA, meta
-from daemon.adapters.store.sharing_tables import SHARING_TABLES
-from daemon.adapters.store.tell_outcomes import tell_outcomes
+from daemon.adapters.store.schema import meta
+from daemon.adapters.store.upgrading import begin_ledger, organization_step
+from daemon.adapters.store.upgrading.oncall_tables import ONCALL_TABLES
+from daemon.adapters.store.upgrading.tell_outcomes import tell_outcomes
 from daemon.core.recovery.guardrails import service_of
 
 
@@ -80,20 +78,20 @@ _STEPS: Mapping[int, tuple[str | Callable[[Connection], None], ...]] = {
     ),
     7: organization_step.STEPS,
     8: ONCALL_TABLES,
-    9: REPLICA_TABLES,
-    10: SHARING_TABLES,
 }
 """From that schema to the next. Written out: `schema` tells how the tables look today only."""
 
 
-def upgrade(connection: Connection, found: int) -> None:
-    """Bring tables of schema `found` up to today's; nothing is changed if they are of today."""
-    if found == SCHEMA:
-        return
-    for version in range(found, SCHEMA):
+LAST = 9
+"""The schema that alembic goes on from."""
+
+
+def upgrade_before_alembic(connection: Connection, found: int) -> None:
+    """Bring tables of schema `found` up to LAST."""
+    for version in range(found, LAST):
         for step in _STEPS[version]:
             if callable(step):
                 step(connection)
             else:
                 connection.exec_driver_sql(step)
-    connection.execute(update(meta).where(meta.c.name == "schema").values(value=str(SCHEMA)))
+    connection.execute(update(meta).where(meta.c.name == "schema").values(value=str(LAST)))
