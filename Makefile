@@ -1,15 +1,16 @@
 # Two commands matter: `make demo` and `make test`. Both set up what they need.
-.PHONY: demo test test-servers check bench simulate decide-bench diagnosis-bench run format constraints \
-  pictures fuzz audit sbom
+.PHONY: demo crash-matrix test test-servers check bench simulate decide-bench diagnosis-bench run \
+  format constraints pictures fuzz audit sbom
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 BIN := .venv/bin
 
 demo: ## From nothing to a verified recovery, on real Prometheus and Alertmanager. KEEP=1 stays up;
-      ## STORY=second, storm, conflict, freeze or drill tells another story; STORY=night
+      ## STORY=second, storm, conflict, freeze, drill or replicas tells another story; STORY=night
       ## tells a night on call in a moment: all that reaches each phone, and the review.
       ## METRICS=victoria-metrics measures with VictoriaMetrics and vmalert instead of Prometheus.
-	@deploy/setup.sh servers $(if $(filter victoria-metrics,$(METRICS)),victoria_metrics)
+	@deploy/setup.sh servers $(if $(filter victoria-metrics,$(METRICS)),victoria_metrics) \
+	  $(if $(filter replicas,$(STORY)),postgresql)
 	@METRICS=$(METRICS) $(BIN)/python deploy/sandbox/demo.py $(ARGS)
 
 test: ## Everything that CI runs.
@@ -71,6 +72,11 @@ audit: ## Ask for known faults of the pinned versions (needs a network), and kee
 sbom: ## The product's own dependencies, with its extras and without the tools, as CycloneDX.
 	@deploy/setup.sh
 	@$(BIN)/python deploy/sbom.py sbom.json
+
+crash-matrix: ## Every point of the main stories at which the daemon may die, and what comes of it.
+       ## ARGS="--twice" for two deaths in one story, ARGS=canary for the stories of that name.
+	@deploy/setup.sh
+	@$(BIN)/python -m tests.simulation.crash_matrix.table $(ARGS)
 
 run: ## The daemon with stopgap.yaml of this folder, or its defaults.
 	@deploy/setup.sh

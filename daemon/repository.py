@@ -77,6 +77,8 @@ class IncidentRepository:
         # Each lives as long as somebody holds it or waits for it.
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self.opened: asyncio.Queue[str] = asyncio.Queue()
+        """The open incidents that somebody has to conduct, some of them several times: those that
+        were opened here, and those that were read for the first time."""
         self.listeners: list[IncidentListener] = []
         """Hear of every append, on whichever replica it was made."""
         self.own_listeners: list[IncidentListener] = []
@@ -115,7 +117,11 @@ class IncidentRepository:
             raise UnknownIncident(f"there is no incident {incident}")
         if incident in self._known:
             return self._known[incident]  # read and perhaps changed meanwhile: ours is older
-        return self._remember(self._with_owed(fold(entries)))
+        found = self._remember(self._with_owed(fold(entries)))
+        if found.closed is None:
+            # Whoever opened it may never have got to know that it was stored.
+            self.opened.put_nowait(incident)
+        return found
 
     async def load_together(self, incidents: Sequence[str]) -> None:
         """Read these into memory, many by one statement; what `load` finds there it does not read.

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Sets up what the make targets need, and nothing twice: the virtual environment in .venv, and
 # with "servers" the two servers of the sandbox and the acceptance tests, with
-# "victoria_metrics" the other that both run on, with "browser" the Chromium that the tests of the
-# pages look through.
+# "victoria_metrics" the other that both run on, with "postgresql" the server that several replicas
+# share, with "browser" the Chromium that the tests of the pages look through.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -79,6 +79,16 @@ victoria_metrics() {
   if ! install_packages victoria-metrics; then # the package has both
     say "missing: victoria-metrics and vmalert. As root: apt-get install victoria-metrics"
     say "or name your own: VICTORIA_METRICS_BIN=/path/victoria-metrics VMALERT_BIN=/path/vmalert"
+    exit 1
+  fi
+}
+
+postgresql() {
+  [ -n "${POSTGRESQL_BIN:-}" ] && return
+  ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null && return
+  if ! install_packages postgresql; then
+    say "missing: PostgreSQL's server. As root: apt-get install postgresql"
+    say "or name the folder of your own programs: POSTGRESQL_BIN=/path/to/bin"
     exit 1
   fi
 }

@@ -128,9 +128,7 @@ class Conductor:
     async def run(self) -> None:
         """Conduct all incidents, those that were open before the start first; until cancelled."""
         async with asyncio.TaskGroup() as group:
-            left = most_urgent_first(await self._repository.journal.open_heads())
-            unfinished = await reviews.unfinished(self._repository)
-            ours = filter(self._repository.ownership.owns, [*left, *unfinished])
+            ours = filter(self._repository.ownership.owns, await self._left())
             for incident in [*ours, *self._repository.owing]:
                 self._begin(incident, group)
                 # Whoever is called for the first of them is not called after a look at them all.
@@ -142,6 +140,19 @@ class Conductor:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(BEAT_SECONDS):
                         self._begin(await self._repository.opened.get(), group)
+
+    async def _left(self) -> list[str]:
+        """The incidents that an earlier run has left open or unfinished, as soon as the store can
+        be read."""
+        while True:
+            try:
+                heads = most_urgent_first(await self._repository.journal.open_heads())
+                unfinished = await reviews.unfinished(self._repository)
+            except Temporary as error:
+                _log.error("the store fails; trying again", error=str(error))
+                await asyncio.sleep(_RETRY.total_seconds())
+            else:
+                return [*heads, *unfinished]
 
     def take(self, incidents: Collection[str]) -> None:
         """Conduct these, which are ours now."""

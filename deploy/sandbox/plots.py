@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from chaos import Chaos
+from replicas import Replicas
 from sandbox import HERE, CommandFailed
 from story import Sighting, StageMissing, Story
 from timeline import RULE, Entry
@@ -291,4 +292,5 @@ PLOTS: Mapping[str, type[Story]] = {
     "conflict": Conflict,
     "freeze": Freeze,
     "drill": RedTeam,
+    "replicas": Replicas,
 }

@@ -16,6 +16,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 MARK = "SANDBOX_FOLDER"
 STOP_WITHIN = 6.0
@@ -40,18 +41,27 @@ class Processes:
         self.doomed: set[str] = set()  # those that are to be killed, so their end is no accident
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
-    def start(self, name: str, argv: Sequence[str | Path], env: Mapping[str, str]) -> None:
-        """Start one, in the folder, and note it in the pid file."""
+    def start(
+        self,
+        name: str,
+        argv: Sequence[str | Path],
+        env: Mapping[str, str],
+        folder: Path | None = None,
+        **as_user: Any,
+    ) -> None:
+        """Start one, in the sandbox's folder or another, and note it in the pid file. `as_user`:
+        what `Popen` is told of the user that it runs as, if that is not ours."""
         self.doomed.discard(name)
         with self.log(name).open("ab") as log:
             self._running[name] = subprocess.Popen(  # noqa: S603 (the argv is ours)
                 argv,
-                cwd=self.folder,
+                cwd=folder or self.folder,
                 env={**self.environment(), **env},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                **as_user,
             )
         lines = [f"{process.pid} {known}\n" for known, process in self._running.items()]
         self.pid_file.write_text("".join(lines))

@@ -8,7 +8,7 @@ import secrets
 import shlex
 import shutil
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ from processes import Processes, free_ports, program
 HERE = Path(__file__).resolve().parent
 TREE = HERE.parent.parent
 LOOK_EVERY = 0.1
-PARTS = ("shop", "prometheus", "vmalert", "alertmanager", "phone", "stopgap")
+PARTS = ("shop", "prometheus", "vmalert", "alertmanager", "phone", "stopgap", "stopgap-b")
 
 T = TypeVar("T")
 
@@ -47,6 +47,10 @@ class Sandbox:
         )
         self.tokens = {name: secrets.token_urlsafe(18) for name in ("ada", "bo", "webhook")}
         self.rings = folder / "phone.jsonl"
+        self.front = "stopgap"
+        """The daemon that is asked."""
+        self.more: dict[str, str] = {}
+        """What a story sets in the daemon's environment besides."""
 
     def url(self, part: str) -> str:
         """Where that part listens."""
@@ -57,8 +61,8 @@ class Sandbox:
         """What the daemon and its command line need to know of this sandbox."""
         return {
             "PYTHONPATH": str(TREE),
-            "STOPGAP_LISTEN": self.address["stopgap"],
-            "STOPGAP_EXTERNAL_URL": self.url("stopgap"),
+            "STOPGAP_LISTEN": self.address[self.front],
+            "STOPGAP_EXTERNAL_URL": self.url(self.front),
             "STOPGAP_PROMETHEUS__URL": self.url("prometheus"),
             "STOPGAP_ALERTMANAGER__URL": self.url("alertmanager"),
             "STOPGAP_WEBHOOK_TOKEN": self.tokens["webhook"],
@@ -66,6 +70,7 @@ class Sandbox:
             "STOPGAP_BO_TOKEN": self.tokens["bo"],
             "STOPGAP_ADA_PAGER": f"{self.url('phone')}/page",
             "STOPGAP_BO_PAGER": f"{self.url('phone')}/page",
+            **self.more,
         }
 
     # ── setting up ───────────────────────────────────────────────────────────────────────────
@@ -140,11 +145,13 @@ class Sandbox:
         for part in ("shop", "prometheus", "alertmanager"):
             await self.until(f"{part} to answer", partial(self.answers, part), 30)
 
-    async def start_daemon(self) -> None:
-        """Start the daemon, and wait until it takes alerts."""
+    async def start_daemon(
+        self, name: str = "stopgap", folder: Path | None = None, own: Mapping[str, str] = {}
+    ) -> None:
+        """Start a daemon, and wait until it takes alerts; `own` is what it alone is told."""
         argv = [sys.executable, "-m", "daemon", "run", "--config", "stopgap.yaml"]
-        self.processes.start("stopgap", argv, self.environment)
-        await self.until("the daemon to be ready", partial(self.answers, "stopgap"), 30)
+        self.processes.start(name, argv, {**self.environment, **own}, folder)
+        await self.until(f"{name} to be ready", partial(self.answers, name), 60)
 
     # ── commands ─────────────────────────────────────────────────────────────────────────────
 
@@ -219,7 +226,7 @@ class Sandbox:
 
     async def api(self, method: str, path: str, person: str = "ada") -> Any:
         """Ask the daemon's API as that person."""
-        url = f"{self.url('stopgap')}/api/v1/{path}"
+        url = f"{self.url(self.front)}/api/v1/{path}"
         headers = {"Authorization": f"Bearer {self.tokens[person]}"}
         async with self.http.request(method, url, headers=headers) as response:
             response.raise_for_status()

@@ -92,9 +92,13 @@ class Story:
         for step in self.approved:
             arguments = ("rules/checkout.yaml", "--step", str(step), "--by", "ada", "--days", "30")
             self.teller.scene(await self.sandbox.stopgap("approve", *arguments))
+        await self.start_daemons()
+        await self.stage("healthy baseline", self.healthy, 90)
+
+    async def start_daemons(self) -> None:
+        """The daemon takes alerts."""
         await self.sandbox.start_daemon()
         self.teller.scene(f"the daemon listens on {self.sandbox.url('stopgap')}")
-        await self.stage("healthy baseline", self.healthy, 90)
 
     async def deployment(self) -> None:
         """Release v2 goes live, and fails for some of the customers."""

@@ -11,6 +11,8 @@ import argparse
 import os
 import sys
 
+import click
+
 from tests.simulation import planted_bugs
 from tests.simulation.referee import INVARIANTS
 from tests.simulation.runs import Summary, run_many
@@ -57,25 +59,25 @@ def _progress(summary: Summary) -> None:
     if sys.stderr.isatty():
         rate = summary.seeds / summary.seconds
         text = f"\r{summary.seeds} seeds, {rate:.1f} a second, {len(summary.failures)} failed "
-        print(text, end="", file=sys.stderr, flush=True)
+        click.echo(text, err=True, nl=False)
 
 
 def _report(summary: Summary) -> None:
     rate = summary.seeds / summary.seconds
-    print(f"\n{summary.seeds} seeds in {summary.seconds:.0f} s: {rate:.1f} a second")
-    print(f"{summary.steps} callbacks, {summary.crashes} crashes survived")
-    print(f"\n{len(summary.kinds)} kinds of events:")
+    click.echo(f"\n{summary.seeds} seeds in {summary.seconds:.0f} s: {rate:.1f} a second")
+    click.echo(f"{summary.steps} callbacks, {summary.crashes} crashes survived")
+    click.echo(f"\n{len(summary.kinds)} kinds of events:")
     for kind, count in summary.kinds.most_common():
-        print(f"  {count:8} {kind}")
-    print("\nfaults that something ran into, by seeds:")
+        click.echo(f"  {count:8} {kind}")
+    click.echo("\nfaults that something ran into, by seeds:")
     for kind in FAULT_KINDS:
-        print(f"  {summary.met[kind]:8} {kind}")
-    print("\ninvariants, by seeds in which they did not hold:")
+        click.echo(f"  {summary.met[kind]:8} {kind}")
+    click.echo("\ninvariants, by seeds in which they did not hold:")
     for invariant in INVARIANTS:
         failed = sum(broken == invariant for broken, _ in summary.failures.values())
-        print(f"  {failed:8} {invariant}")
+        click.echo(f"  {failed:8} {invariant}")
     for seed, (invariant, text) in sorted(summary.failures.items())[:SHOWN]:
-        print(f"seed {seed}: {invariant}: {text}")
+        click.echo(f"seed {seed}: {invariant}: {text}")
 
 
 def _replay(seed: int, *, with_shrinking: bool) -> int:
@@ -87,7 +89,7 @@ def _replay(seed: int, *, with_shrinking: bool) -> int:
 
 
 def _shrunk(failed: Outcome) -> None:
-    print(f"\nseed {failed.scenario.seed} fails; it is made smaller …")
+    click.echo(f"\nseed {failed.scenario.seed} fails; it is made smaller …")
     smallest = shrink(failed)
     _show(simulate(smallest.scenario, traced=True))
 
@@ -95,15 +97,15 @@ def _shrunk(failed: Outcome) -> None:
 def _show(outcome: Outcome) -> None:
     scenario = outcome.scenario
     stores = "SQL" if scenario.sql else "memory"
-    print(f"seed {scenario.seed}: order {scenario.order!r}, stores in {stores}, ", end="")
-    print(f"{scenario.replicas} replicas, approved {scenario.approved}, hold {scenario.hold}")
+    click.echo(f"seed {scenario.seed}: order {scenario.order!r}, stores in {stores}, ", nl=False)
+    click.echo(f"{scenario.replicas} replicas, approved {scenario.approved}, hold {scenario.hold}")
     for item in scenario.script:
-        print(f"  script  {item}")
+        click.echo(f"  script  {item}")
     for fault in scenario.faults:
-        print(f"  fault   {fault}")
-    print("\n".join(outcome.trace))
-    print(f"digest {outcome.digest}; {outcome.steps} callbacks; ", end="")
-    print(outcome.violation or "every invariant held")
+        click.echo(f"  fault   {fault}")
+    click.echo("\n".join(outcome.trace))
+    click.echo(f"digest {outcome.digest}; {outcome.steps} callbacks; ", nl=False)
+    click.echo(outcome.violation or "every invariant held")
 
 
 if __name__ == "__main__":

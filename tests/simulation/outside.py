@@ -126,7 +126,7 @@ class Outside:
         if self.calm:
             return None
         for fault in self.scenario.faults:
-            if fault.kind == kind and fault.count == number and fault.what in {"", what}:
+            if fault.kind == kind and fault.count == number and fault.what == what:
                 self.met.add(kind)
                 return fault
         return None
@@ -143,14 +143,12 @@ class Outside:
             )
             numbers.append((name, number))
         for name, number in numbers:
-            fault = self.counted("crash before an effect", number)
-            if fault is not None and fault.what == name:
+            if self.counted("crash before an effect", number, name):
                 self.loop.end(life)
         must_live(life)
         done = do()
         for name, number in numbers:
-            fault = self.counted("crash after an effect", number)
-            if fault is not None and fault.what == name:
+            if self.counted("crash after an effect", number, name):
                 self.loop.end(life)
         must_live(life)
         await asyncio.sleep(self.dice.random() * takes)

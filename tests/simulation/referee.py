@@ -45,6 +45,8 @@ INVARIANTS: tuple[Invariant, ...] = Invariant.__args__  # type: ignore[attr-defi
 PATIENCE = 2 * setting.WAIT.total_seconds() + 45.0
 """Seconds within which an open incident that nobody took has rung somebody again: the longest wait
 between two calls that reach anybody, the backoff of one that failed, and the watchdog's round."""
+PROMPT = 25.0
+"""Seconds within which it has rung somebody at all, besides what the first page may be held."""
 TAKEN_IN = 20.0
 """Seconds within which an accepted alert is in an incident, once nothing is in the way."""
 
@@ -271,10 +273,13 @@ class Referee:
             if self._snoozed(self.incidents[incident]):
                 continue
             heard = max(since, self._last_call(incident), calm_since)
-            if self.now - heard > PATIENCE:
+            tried = any(page.failed_methods for page in self.incidents[incident].pages.values())
+            first = self._last_call(incident) == 0.0 and not tried
+            patience = PROMPT + self.outside.scenario.hold if first else PATIENCE
+            if self.now - heard > patience:
                 text = f"nobody was called for {incident} since {heard:.0f} s"
                 self.fail("a page is due", text)
-        for at, identity, status, began, ended in self.accepted:
+        for at, identity, status, began, _ended in self.accepted:
             if status == "firing" and self.now - max(at, calm_since) > TAKEN_IN:
                 self._taken_in(identity, began)
 
@@ -326,7 +331,8 @@ class Referee:
 
     def _whole_chain(self, rows: Callable[..., list[tuple[object, ...]]]) -> None:
         previous: dict[str, str] = {}
-        query = "SELECT incident, seq, at, by, kind, format, body, digest FROM events ORDER BY incident, seq"
+        columns_of = "incident, seq, at, by, kind, format, body, digest"
+        query = f"SELECT {columns_of} FROM events ORDER BY incident, seq"  # noqa: S608 - ours
         for incident, *columns, digest in rows(query):
             name = str(incident)
             made = UNKEYED.digest(previous.get(name, ""), name, *columns)  # type: ignore[arg-type]

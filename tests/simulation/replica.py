@@ -9,28 +9,37 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from daemon.conduct.conductor import Conductor
 from daemon.conduct.executor import ConductDependencies
+from daemon.conduct.leases import LeaseKeeper
 from daemon.config.active import ActiveConfig, Live
 from daemon.core.changes.suspects import Change
 from daemon.core.incident.state import Incident
 from daemon.core.ports.journal import Journal
 from daemon.core.ports.metrics import MetricsServers, NamedMetrics
+from daemon.core.ports.news import FREEZES_TOPIC, MAINTENANCE_TOPIC, Hears, note_topic
+from daemon.core.ports.replicas import SOLE, Fence
 from daemon.core.recovery.approvals import Approvals
 from daemon.core.rules.rule import Rule
+from daemon.core.values.lease import ClockReading
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.instrumentation import DaemonPart, Observer
 from daemon.intake.intake import Intake
 from daemon.notifying.maintenance import MaintenanceKeeper
 from daemon.notifying.storms import StormKeeper
 from daemon.notifying.watchdog import Watchdog
-from daemon.recovering.autonomy import AutonomyKeeper
+from daemon.recovering.autonomy import AUTONOMY_NOTES, AutonomyKeeper
 from daemon.replaying.memory_stores import MemoryReviews
 from daemon.replaying.recorded_calls import PlainLinks
+from daemon.reporting.reviews import unfinished
 from daemon.repository import IncidentRepository
+from daemon.watching.duties import DutyKeeper
+from daemon.watching.news import NewsKeeper
 from tests.fakes import START
+from tests.replicas import LEASE
 from tests.simulation import outside as world
 from tests.simulation import setting
 from tests.simulation.loop import Life, SimulationLoop
@@ -124,7 +133,7 @@ class Replica:
     async def _live(self, life: Life) -> None:
         while True:
             try:
-                parts = await self._start()
+                parts = await self._start(life)
                 break
             except (Temporary, Permanent):
                 await asyncio.sleep(START_AGAIN)
@@ -137,13 +146,20 @@ class Replica:
             self._defect(f"a part of the daemon ended: {error!r}")
             raise
 
-    async def _start(self) -> list[Coroutine[Any, Any, None]]:
+    async def _start(self, life: Life) -> list[Coroutine[Any, Any, None]]:
         """What a start does, up to the parts that run from then on. Raises Temporary."""
         outside = self._outside
-        stores = await self._disk.opened()
+        fence = Fence(f"r{self.number}", f"process {life.number}")
+        stores = await self._disk.opened(fence)
         journal, inbox, notes = stores.journal, stores.inbox, stores.notes
+        lease: LeaseKeeper | None = None
+        if self._disk.replicas > 1:
+            lease = LeaseKeeper(stores.register, inbox, fence, LEASE, self._clocks)
+            await lease.begin()
+        else:
+            await inbox.start()
         repository = IncidentRepository(
-            journal, self.clock, SimulatedDebts(self._disk, self.number)
+            journal, self.clock, SimulatedDebts(self._disk, self.number), lease or SOLE
         )
         roster = setting.roster()
         approvals = setting.approvals() if outside.scenario.approved else Approvals()
@@ -152,7 +168,15 @@ class Replica:
             ActiveConfig(setting.book(), roster, approvals, ways, {"room": world.Room(outside)})
         )
         keeper = AutonomyKeeper(repository, notes, active)
-        maintenance = MaintenanceKeeper(repository, stores.maintenance, notes, active)
+        shared = stores.duties if lease is not None else None
+        duties = DutyKeeper(self._clocks, shared, f"{fence.replica}-{life.number}", LEASE)
+        maintenance = MaintenanceKeeper(
+            repository,
+            stores.maintenance,
+            notes,
+            active,
+            tells=lambda: duties.mine("maintenance"),
+        )
         storms = StormKeeper(repository, setting.LIMITS)
         observer = _Crashes(lambda part: self._defect(f"the {part} crashed"))
         dependencies = ConductDependencies(
@@ -180,17 +204,34 @@ class Replica:
         )
         conductor = Conductor(repository, active, dependencies)
         watchdog = Watchdog(repository, active, PlainLinks(), observer, storm_of=storms.storm_of)
+        shared_parts: list[Callable[[], Coroutine[Any, Any, None]]] = []
+        if lease is not None:
+            lease.conductor = conductor
+            lease.deliveries_came = intake.look_again
+            lease.unfinished = partial(unfinished, repository)
+            topics = {
+                FREEZES_TOPIC: _ringing(repository),
+                MAINTENANCE_TOPIC: maintenance.hear,
+                note_topic(AUTONOMY_NOTES): keeper.hear,
+            }
+            news = NewsKeeper(stores.news, repository, topics, observer=observer)
+            await news.begin()
+            shared_parts = [lease.run, news.run, duties.run]
         await keeper.begin()
         await storms.begin()
         await maintenance.begin()
         self.repository, self.intake, self.maintenance = repository, intake, maintenance
         return [
+            *(part() for part in shared_parts),
             intake.run(),
             conductor.run(),
             watchdog.run(),
             keeper.run(),
             maintenance.run(),
         ]
+
+    def _clocks(self) -> ClockReading:
+        return ClockReading(self.loop.now, self.clock())
 
     async def _changes(self, journal: Journal, rule: Rule, incident: Incident) -> list[Change]:
         """What became live of what the rule watches."""
@@ -202,3 +243,10 @@ class Replica:
             if (change.item, change.at) not in known:
                 await journal.saw_change(change)
         return sorted(seen, key=lambda change: change.at)
+
+
+def _ringing(repository: IncidentRepository) -> Hears:
+    async def hear(_: str) -> None:
+        repository.ring_all()
+
+    return hear

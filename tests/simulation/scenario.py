@@ -14,9 +14,9 @@ from typing import Any, Literal
 
 from tests.simulation.loop import Order
 
-FAULTS_END = 300.0
+FAULTS_END = 220.0
 """From then on nothing goes wrong any more, and everybody who is down comes up."""
-QUIET = 210.0
+QUIET = 150.0
 """So long it is watched after that."""
 END = FAULTS_END + QUIET
 SERVICES = ("shop", "cart", "search", "mail")
@@ -176,16 +176,16 @@ def _script(draw: _Draw) -> list[Item]:
     items += _deeds(draw, services)
     if draw.chance(0.1):
         scope = draw.one(("global", "team:payments", f"service:{services[0]}"))
-        begin = draw.within(60, 300)
+        begin = draw.within(50, 180)
         items += [Item("freeze", begin, scope), Item("thaw", begin + draw.within(5, 90), scope)]
     if draw.chance(0.08):
-        begin = draw.within(40, 250)
-        items.append(Item("maintenance", begin, draw.one(("global", "team:payments")), more=(120,)))
+        begin = draw.within(40, 160)
+        items.append(Item("maintenance", begin, draw.one(("global", "team:payments")), more=(60,)))
     return items
 
 
 def _trouble(draw: _Draw, service: str) -> list[Item]:
-    begin = draw.within(30, 140)
+    begin = draw.within(25, 100)
     share = draw.one((0.1, 0.1, 0.3, 0.02))
     items = [
         Item(
@@ -211,7 +211,7 @@ def _trouble(draw: _Draw, service: str) -> list[Item]:
     items += [Item("delivery", at, service, more=("firing", started, 0.0, 0)) for at in ways]
     if draw.chance(0.15):
         items.append(Item("delivery", fires + 0.5, service, more=("firing", started, 0.0, 3)))
-    ends = round(fires + draw.within(60, 200), 3)
+    ends = round(fires + draw.within(40, 150), 3)
     if draw.chance(0.5):
         items.append(Item("alert ends", ends, service, more=(started,)))
         if draw.chance(0.3):  # the firing comes late, after its end
@@ -252,7 +252,7 @@ def _deeds(draw: _Draw, services: Sequence[str]) -> list[Item]:
     return [
         Item(
             "deed",
-            draw.within(70, 460),
+            draw.within(60, 330),
             draw.one(tuple(sorted(wanted))),
             draw.one(PEOPLE),
             (draw.one(services), draw.one((1, 1, 2)), draw.one(services)),
@@ -282,7 +282,7 @@ def _faults(draw: _Draw) -> list[Fault]:
 
 SQL_EVERY = 5
 """Of so many seeds one is run on the stores in SQL."""
-REPLICAS_SHARE = 0.0
+REPLICAS_SHARE = 0.3
 """The share of seeds with a second replica over the same store."""
 
 

@@ -30,7 +30,7 @@ LIMITS = Limits(
     storm=4,
     storm_window=timedelta(minutes=1),
 )
-WAIT = timedelta(minutes=1)
+WAIT = timedelta(seconds=40)
 """How long each tier of every policy has."""
 
 _RULE = """
@@ -49,7 +49,11 @@ problem:
 changes:
   releases: {{directory: {target}}}
 recover:
-  - {{action: rollback, with: {{target: {target}}}, when: suspect_change, approval: {first}, within: 40s}}
+  - action: rollback
+    with: {{target: {target}}}
+    when: suspect_change
+    approval: {first}
+    within: 40s
   - {{action: flag_off, with: {{target: {target}}}, approval: {second}, within: 40s}}
 verify: {{settle: 10s, hold: 45s, near_baseline: 0.5%, traffic: 50%, watch: 1m}}
 """
@@ -62,8 +66,8 @@ teams:
   payments: {owners: [ada], lead: cy, policy: payments}
   search: {owners: [bo], policy: search}
 policies:
-  payments: {tiers: [{notify: [payments], wait: 1m}, {notify: [bo], wait: 1m}]}
-  search: {tiers: [{notify: [search, cy], wait: 1m}]}
+  payments: {tiers: [{notify: [payments], wait: 40s}, {notify: [bo], wait: 40s}]}
+  search: {tiers: [{notify: [search, cy], wait: 40s}]}
 default_policy: payments
 channels: {room: {console: true}}
 audiences: {responders: {channels: [room], send: automatic, cadence: [2m, 5m]}}

@@ -15,7 +15,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from random import Random
 from typing import Any
 from unittest.mock import patch
@@ -41,7 +42,7 @@ from tests.simulation.outside import Outside
 from tests.simulation.referee import Referee, Violation
 from tests.simulation.replica import Replica
 from tests.simulation.scenario import END, FAULTS_END, Item, Scenario
-from tests.simulation.store import Disk
+from tests.simulation.store import Disk, new_database
 
 LOOK_EVERY = 5.0
 _HOLDS_UP = frozenset(
@@ -80,6 +81,8 @@ class _Stop(Exception):
 
 def simulate(scenario: Scenario, *, traced: bool = False) -> Outcome:
     """Run it. `traced`: keep in words what happened."""
+    if scenario.sql:
+        new_database()  # before anything is drawn: it is made once, for all
     with _reproducible(scenario.order_seed):
         simulation = _Simulation(scenario, traced=traced)
         try:
@@ -95,12 +98,11 @@ class _Simulation:
         self.scenario = scenario
         self.loop = SimulationLoop(scenario.order_seed, scenario.order)
         self.outside = Outside(scenario, self.loop)
-        self.disk = Disk(sql=scenario.sql)
+        self.disk = Disk(self._true_time, sql=scenario.sql, replicas=scenario.replicas)
         self.lives: list[Life] = []
         self.deployed: list[Change] = []
         self.trace: list[str] = []
         self.digest = 0
-        self.freezes: dict[str, float] = {}
         self.calm_since = 0.0
         self.referee = Referee(self.outside, self.lives)
         self.replicas = [
@@ -110,6 +112,10 @@ class _Simulation:
         self.commits: Counter[int] = Counter()
         self._tell = self._trace if traced else self._note
         self._connect()
+
+    def _true_time(self) -> datetime:
+        """The time by the store's clock, which is right."""
+        return START + timedelta(seconds=self.loop.now)
 
     def _connect(self) -> None:
         outside, referee, disk, loop = self.outside, self.referee, self.disk, self.loop
@@ -204,14 +210,17 @@ class _Simulation:
         return 0.0 if self.loop.draw.random() < 0.7 else self.loop.draw.random() * 0.03
 
     def _frozen(self, team: str, service: str) -> str:
-        found = {"global", f"team:{team}", f"service:{service}"} & self.freezes.keys()
+        found = {"global", f"team:{team}", f"service:{service}"} & self.disk.frozen()
         return min(found, default="")
 
     # ── the night ────────────────────────────────────────────────────────────────────────────
 
     async def _night(self) -> None:
+        later = next((f.at for f in self.scenario.faults if f.kind == "second replica"), 0.0)
         for replica in self.replicas:
-            self._begin(replica)
+            self.loop.outside(later * replica.number, partial(self._begin, replica))
+        if self.scenario.replicas > 1:
+            self.outside.met.add("second replica")
         timers: list[tuple[float, Callable[[], Any]]] = [
             (item.at, lambda item=item: asyncio.ensure_future(self._happens(item)))  # type: ignore[misc]
             for item in self.scenario.script
@@ -305,7 +314,6 @@ class _Simulation:
             case "freeze":
                 await self._freeze(item.what)
             case "thaw":
-                self.freezes.pop(item.what, None)
                 await self._ask(lambda r: r.repository.journal.thaw(item.what, "cy", r.clock()))
             case "maintenance":
                 await self._ask(lambda r: self._announce(r, item))
@@ -316,7 +324,7 @@ class _Simulation:
             up = [replica for replica in self.replicas if replica.running]
             if up:
                 replica = up[self.outside.dice.randrange(len(up))]
-                answered, answer = await replica.do(lambda: deed(replica))
+                answered, answer = await replica.do(partial(deed, replica))
                 if answered or isinstance(answer, NotPossible | ValueError | LookupError):
                     return answered, answer
             await asyncio.sleep(2 + self.outside.dice.random() * 3)
@@ -340,9 +348,7 @@ class _Simulation:
             )
             replica.repository.ring_all()
 
-        answered, _ = await self._ask(freeze)
-        if answered:
-            self.freezes[scope] = self.loop.now
+        await self._ask(freeze)
 
     async def _announce(self, replica: Replica, item: Item) -> None:
         begin = replica.clock()

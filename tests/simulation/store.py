@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import tempfile
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,20 +23,28 @@ from sqlalchemy.pool import StaticPool
 
 from daemon.adapters.store import SqlInbox, SqlJournal, open_store, writer
 from daemon.adapters.store.database import Database, to_its_end
+from daemon.adapters.store.duties import SqlDuties
+from daemon.adapters.store.news import SqlNews
 from daemon.adapters.store.notes import SqlNotes
+from daemon.adapters.store.replicas import SqlReplicas
+from daemon.adapters.store.sqlite import SqliteBackend, SqliteTransactions
 from daemon.adapters.store.turns import Unit
 from daemon.adapters.store.windows import SqlMaintenance
 from daemon.adapters.store.writer import Writer, WriteResult
 from daemon.core.incident import events as e
+from daemon.core.ports.duties import Duties, DutyHolder
 from daemon.core.ports.inbox import Inbox
 from daemon.core.ports.journal import Journal, Owed
 from daemon.core.ports.maintenance import MaintenanceStore
+from daemon.core.ports.news import FREEZES_TOPIC, MAINTENANCE_TOPIC, News, NewsFeed, NewsPosition, note_topic
 from daemon.core.ports.notes import Notes
+from daemon.core.ports.replicas import Fence, ReplicaRegister
 from daemon.core.ports.store import StoreDown
 from daemon.core.values.outcome import Temporary
 from daemon.replaying.memory_journal import MemoryJournal
 from daemon.replaying.memory_stores import MemoryInbox, MemoryNotes
 from tests.fakes import MemoryMaintenance
+from tests.replicas import LEASE, MemoryRegister, SharedInbox, SharedRegister
 from tests.simulation.loop import LIFE, Killed, Life, SimulationLoop
 
 T = TypeVar("T")
@@ -44,7 +53,7 @@ writer.CROWD = 1_000_000  # a thread that rests would rest the whole simulation
 
 
 @lru_cache(maxsize=1)
-def _template() -> bytes:
+def new_database() -> bytes:
     """A new store as the daemon makes it."""
 
     async def make(path: Path) -> None:
@@ -79,12 +88,15 @@ def _engine() -> Engine:
 
 @dataclass(frozen=True)
 class Stores:
-    """What a daemon keeps its facts in."""
+    """What a daemon keeps its facts in; `register` and `news` are what replicas share."""
 
     journal: Journal
     inbox: Inbox
     notes: Notes
     maintenance: MaintenanceStore
+    register: ReplicaRegister
+    news: NewsFeed
+    duties: Duties
 
 
 class Disk:
@@ -94,14 +106,23 @@ class Disk:
     life that makes it, and the second may say that its outcome never reaches the daemon.
     """
 
-    def __init__(self, *, sql: bool) -> None:
+    def __init__(self, clock: Callable[[], datetime], *, sql: bool, replicas: int = 1) -> None:
         self.sql = sql
+        self.clock = clock
+        self.replicas = replicas
         self.memory = MemoryJournal()
-        self._others = (MemoryInbox(), MemoryNotes(), MemoryMaintenance())
+        self._inbox, self._notes, self._windows = MemoryInbox(), MemoryNotes(), MemoryMaintenance()
+        self._shared = SharedRegister(self.memory, self._inbox, clock)  # type: ignore[arg-type]
+        self.grown: list[tuple[str, int]] = []
+        """Of the store in memory: each incident that has grown, and to which entry."""
+        self.duties: dict[str, tuple[str, datetime]] = {}
+        """Who has each duty there, and until when."""
+        self.counters: Counter[str] = Counter()
+        """How often each topic of news was changed there."""
         if sql:
             self.engine = _engine()
             self._raw: sqlite3.Connection = self.engine.raw_connection().driver_connection  # type: ignore[assignment]
-            self._raw.deserialize(_template())
+            self._raw.deserialize(new_database())
         self._seen = 0
         self._read: dict[str, int] = {}
         self.failing: Callable[[], bool] = lambda: False
@@ -112,16 +133,32 @@ class Disk:
         self.owed: dict[int, Sequence[Owed]] = {}
         self.commits = 0
 
-    async def opened(self) -> Stores:
+    async def opened(self, fence: Fence) -> Stores:
         """What a daemon that starts gets. Raises Temporary."""
+        clock = self.clock
         if self.sql:
             database = SimulatedDatabase(self)
-            journal, inbox = SqlJournal(database), SqlInbox(database)
-            await inbox.start()
-            windows = SqlMaintenance(database, journal.ledger)
-            return Stores(journal, inbox, SqlNotes(database), windows)
-        inbox, notes, windows = (Transactions(self, one) for one in self._others)
-        return Stores(Transactions(self, self.memory), inbox, notes, windows)  # type: ignore[arg-type]
+            journal = SqlJournal(database, clock=clock)
+            return Stores(
+                journal,
+                SqlInbox(database, clock=clock),
+                SqlNotes(database),
+                SqlMaintenance(database, journal.ledger),
+                SqlReplicas(database, fence, "0", LEASE, clock),
+                SqlNews(database),
+                SqlDuties(database, clock),
+            )
+        inbox = SharedInbox(self._shared) if self.replicas > 1 else self._inbox
+        stored = (
+            self.memory,
+            inbox,
+            self._notes,
+            self._windows,
+            MemoryRegister(self._shared, fence),
+            MemoryNews(self),
+            MemoryDuties(self),
+        )
+        return Stores(*(Transactions(self, one) for one in stored))  # type: ignore[arg-type]
 
     def check(self) -> None:
         """Raises StoreDown while the disk fails."""
@@ -175,6 +212,7 @@ class Disk:
                 if len(entries) > read:
                     found += entries[read:]
                     self._read[incident] = len(entries)
+                    self.grown.append((incident, len(entries)))
             return found
         rows = self._raw.execute(
             "SELECT rowid, incident, seq, at, by, body, digest FROM events WHERE rowid > ?"
@@ -202,10 +240,18 @@ class Disk:
         query = "SELECT incident, target FROM actions WHERE finished_at IS NULL"
         return [(str(incident), str(target)) for incident, target in self.rows(query)]
 
+    def frozen(self) -> set[str]:
+        """The scopes that are frozen as the store stands."""
+        if not self.sql:
+            return set(self.memory.stops)
+        return {
+            str(row[0]) for row in self.rows("SELECT scope FROM freezes WHERE thawed_at IS NULL")
+        }
+
     def unprocessed(self) -> int:
         """How many deliveries wait."""
         if not self.sql:
-            return len(self._others[0].waiting)
+            return len(self._inbox.waiting)
         return int(self.rows("SELECT count(*) FROM inbox WHERE NOT processed")[0][0])
 
     def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
@@ -223,21 +269,27 @@ def must_live(life: Life) -> None:
         raise Killed
 
 
-class _Files:
-    """Stands for `daemon.adapters.store.files.Files` of a database that is in no file."""
+class _Backend(SqliteBackend):
+    """SQLite in memory: the one connection of the simulated disk, and its faults."""
 
     def __init__(self, disk: Disk) -> None:
-        self.check = disk.check
+        super().__init__(PATH)
+        self._disk = disk
 
-    def lost(self) -> str:
-        return ""
+    def check(self) -> None:
+        self._disk.check()
+
+    def reading(self) -> SqliteTransactions:
+        return SqliteTransactions(self._disk.engine)
+
+    writing = reading
 
 
 class _Writer(Writer):
     """The writer, whose commits go by the simulated disk."""
 
-    def __init__(self, disk: Disk, ended: Callable[[WriteResult], None]) -> None:
-        super().__init__(disk.engine, disk.check, ended)
+    def __init__(self, disk: Disk, backend: _Backend, ended: Callable[[WriteResult], None]) -> None:
+        super().__init__(backend, backend.writing(), ended)
         self._disk = disk
 
     def _commit(self, units: Sequence[Unit]) -> list[WriteResult]:
@@ -248,14 +300,9 @@ class SimulatedDatabase(Database):
     """One daemon's view of the disk: a writer and readers of its own."""
 
     def __init__(self, disk: Disk) -> None:
-        self.path = PATH
-        self.files = _Files(disk)  # type: ignore[assignment]
-        self._reader = self._writer = disk.engine
-        self._reading = None  # type: ignore[assignment]
-        self._writing = _Writer(disk, self._ended)
-        self._closed = False
-        self.listeners = []
-        self.failures = []
+        backend = _Backend(disk)
+        super().__init__(backend, readonly=False)
+        self._writing = self._taking = _Writer(disk, backend, self._ended)
 
 
 class SimulatedDebts:
@@ -295,9 +342,71 @@ WRITES = frozenset(
         "write",
         "add_window",
         "end_window",
+        "take_over",
+        "join",
+        "renew",
+        "leave",
+        "take",
+        "take_these",
     }
 )
 """What changes a store; all else reads it."""
+
+
+_TOPICS = {
+    "freeze": FREEZES_TOPIC,
+    "thaw": FREEZES_TOPIC,
+    "add_window": MAINTENANCE_TOPIC,
+    "end_window": MAINTENANCE_TOPIC,
+    "write": "",
+}
+"""What is news beside incidents; the notes have a topic each."""
+
+
+class MemoryNews:
+    """`daemon.core.ports.news.NewsFeed` of a store in memory."""
+
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
+
+    async def begin(self) -> NewsPosition:
+        return NewsPosition(len(self._disk.grown), dict(self._disk.counters))
+
+    async def since(self, position: NewsPosition) -> News:
+        grown: dict[str, list[int]] = {}
+        for incident, end in self._disk.grown[position.number :]:
+            grown.setdefault(incident, []).append(end)
+        now = await self.begin()
+        topics = {t for t, n in now.counters.items() if position.counters.get(t, 0) != n}
+        return News(now, grown, frozenset(topics))
+
+
+class MemoryDuties:
+    """`daemon.core.ports.duties.Duties` of a store in memory."""
+
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
+
+    async def take(self, names: Collection[str], owner: str, lease: timedelta) -> frozenset[str]:
+        held, now = self._disk.duties, self._disk.clock()
+        for name in names:
+            holder, until = held.get(name, ("", now))
+            if holder == owner or until <= now:
+                held[name] = (owner, now + lease)
+        return frozenset(name for name in names if held[name][0] == owner)
+
+    async def leave(self, owner: str) -> None:
+        for name, (holder, _) in list(self._disk.duties.items()):
+            if holder == owner:
+                del self._disk.duties[name]
+
+    async def holders(self) -> list[DutyHolder]:
+        now = self._disk.clock()
+        return [
+            DutyHolder(name, owner, (until - now).total_seconds())
+            for name, (owner, until) in sorted(self._disk.duties.items())
+            if until > now
+        ]
 
 
 class Transactions:
@@ -315,6 +424,8 @@ class Transactions:
         transact = self._write if name in WRITES else self._read
 
         async def transaction(*args: Any, **more: Any) -> Any:
+            if name in _TOPICS:
+                self._disk.counters[_TOPICS[name] or note_topic(args[0])] += 1
             loop = asyncio.get_running_loop()
             work = partial(transact, partial(found, *args, **more))
             return await to_its_end(_in_thread(loop, work), "store")

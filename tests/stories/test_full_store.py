@@ -9,9 +9,10 @@ import pytest
 
 from daemon.core.incident.events import Draft, Event, PageDelivered, ProblemDefined
 from daemon.core.incident.state import Incident
-from daemon.core.ports.journal import Owed
+from daemon.core.ports.journal import ALL_INCIDENTS, Head, IncidentSearch, Owed
 from daemon.core.ports.notification import Page
-from tests.fakes import START, Phone
+from daemon.core.values.outcome import Temporary
+from tests.fakes import START, MemoryJournal, Phone
 from tests.stories.stage import Stage, alert, healed_by
 
 FULL = 180.0
@@ -126,3 +127,27 @@ async def test_what_is_owed_to_another_store_is_let_go(stage: Stage) -> None:
         await daemon.at(60)
         assert daemon.conductor.tasks == (0, 0)
     assert not stage.debts.owed
+
+
+class Hiccuping(MemoryJournal):
+    """Its closed incidents cannot be read just when the conductor starts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.failures = 0
+
+    async def heads(self, limit: int, search: IncidentSearch = ALL_INCIDENTS) -> list[Head]:
+        if search == IncidentSearch(drills="with") and self.failures == 0:
+            self.failures += 1
+            raise Temporary("the disk fails")
+        return await super().heads(limit, search)
+
+
+async def test_a_store_that_fails_at_the_start_ends_no_daemon(stage: Stage) -> None:
+    stage.journal = journal = Hiccuping()
+    async with stage.daemon() as daemon:
+        await daemon.at(180)
+        assert journal.failures == 1
+        await daemon.receives(alert())
+        await daemon.at(200)
+        assert stage.phones["ada"].pages

@@ -191,7 +191,7 @@ class House:
         stage, supply = self.stage, self.power.supply
         supply(
             stage.journal,
-            open=lambda incident, key, drafts, state: _appended(drafts),
+            open=lambda incident, key, drafts, *_, **__: _appended(drafts),
             # What opens an incident is appended by `open`, in one transaction.
             append=lambda incident, expected, drafts, *_, **__: _appended(drafts) * bool(expected),
             read=_no_point,

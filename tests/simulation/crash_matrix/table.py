@@ -1,6 +1,7 @@
 """`make crash-matrix`: every story, its points, how many were tried, and what was wrong.
 
-Usage: python -m tests.simulation.crash_matrix [part of a story's name] [--twice]. With --twice also
+Usage: python -m tests.simulation.crash_matrix.table [part of a name] [--twice]. With --twice
+also
 every two deaths in the most dangerous stretch.
 """
 
