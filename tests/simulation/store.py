@@ -36,7 +36,14 @@ from daemon.core.ports.duties import Duties, DutyHolder
 from daemon.core.ports.inbox import Inbox
 from daemon.core.ports.journal import Journal, Owed
 from daemon.core.ports.maintenance import MaintenanceStore
-from daemon.core.ports.news import FREEZES_TOPIC, MAINTENANCE_TOPIC, News, NewsFeed, NewsPosition, note_topic
+from daemon.core.ports.news import (
+    FREEZES_TOPIC,
+    MAINTENANCE_TOPIC,
+    News,
+    NewsFeed,
+    NewsPosition,
+    note_topic,
+)
 from daemon.core.ports.notes import Notes
 from daemon.core.ports.replicas import Fence, ReplicaRegister
 from daemon.core.ports.store import StoreDown
