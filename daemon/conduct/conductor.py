@@ -35,6 +35,7 @@ from daemon.core.decision import (
 )
 from daemon.core.incident import events as e
 from daemon.core.incident.drill_mark import DrillMark
+from daemon.core.incident.events import FORMAT
 from daemon.core.incident.state import Incident, Phase
 from daemon.core.ports.journal import ClaimRefused
 from daemon.core.ports.replicas import NotOurs, NotOwner, must_act
@@ -176,24 +177,22 @@ class Conductor:
         bind_contextvars(incident=incident)
         flight = _Flight()
         self._flights.append(flight)
-        over = False
         try:
             async with asyncio.TaskGroup() as effects:
                 while not await self._turn(incident, flight, effects):
                     pass
-                # Nothing is under way, and nothing is awaited before whatever comes now is
-                # noticed.
-                self._leave(incident)
-                over = True
+                # Nothing is under way, and nothing is awaited before what comes now is noticed.
+                self._end(incident)
         finally:
             self._flights.remove(flight)
-            if not over:
-                self._leave(incident)
+            self._drilling.pop(incident, None)
+            if self._conducted.get(incident) is asyncio.current_task():
+                self._end(incident)
 
-    def _leave(self, incident: str) -> None:
+    def _end(self, incident: str) -> None:
+        """It is conducted no more."""
         self._conducted.pop(incident, None)
         self._given_up.discard(incident)
-        self._drilling.pop(incident, None)
         self._repository.forget(incident)
         self.pulse.ends(incident)
 
@@ -222,6 +221,12 @@ class Conductor:
             if not self._repository.ownership.owns(incident):
                 return True
             before = await self._repository.load(incident)
+            if before.format > FORMAT:
+                _log.warning(
+                    "left to a newer stopgap, which has written what this one cannot judge",
+                    kinds=before.beyond,
+                )
+                return True
             executor = self._executor_of(before)
             views = await self._outlook(before, executor)
             # What was told meanwhile counts, too: a steady stream of news must not make each

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from daemon.adapters.store import SCHEMA, audit_journal, open_store
+from daemon.adapters.store.schema import revision_table
 from daemon.core.changes.suspects import Change
 from daemon.core.incident.events import (
     FORMAT,
@@ -82,7 +83,8 @@ CREATE INDEX deliveries_waiting ON inbox (arrival) WHERE processed IS 0;
 CREATE TABLE alert_ends (alert TEXT NOT NULL, ends_at TEXT NOT NULL, PRIMARY KEY (alert));
 INSERT INTO meta VALUES ('schema', '1'), ('key', 'signs the links');
 """
-AS_SCHEMA_10 = """
+AS_SCHEMA_10 = f"""
+DROP TABLE {revision_table.name};
 DROP TABLE news;
 DROP TABLE duties;
 ALTER TABLE heads DROP COLUMN format;

@@ -147,6 +147,7 @@ def append(
     ends = _ends(connection, {append.incident for append in appends})
     rows: list[dict[str, Any]] = []
     moved: list[dict[str, Any]] = []
+    grown: list[dict[str, Any]] = []
     lines: list[Line] = []
     answers: list[Refusal | None] = []
     wrong = lease_faults(connection, {one.fence for one in appends if one.fence is not None}, clock)
@@ -174,10 +175,15 @@ def append(
         if added and append.state.closed and closed_at is None:
             closed_at = append.drafts[-1].at
         digest = added[-1]["digest"] if added else end.digest
-        end = ends[append.incident] = _End(
-            append.expected + len(added), closed_at, digest, end.owner
+        end = ends[append.incident] = end._replace(
+            seq=append.expected + len(added), closed_at=closed_at, digest=digest
         )
         rows += added
+        if end.format > FORMAT:
+            # A newer stopgap conducts it, and knows better how it stands.
+            grown.append({"moved": append.incident, "to_seq": end.seq})
+            answers.append(None)
+            continue
         moved.append(
             {
                 "moved": append.incident,
@@ -198,6 +204,9 @@ def append(
         moving = update(heads).where(heads.c.incident == bindparam("moved"))
         moving = moving.values(team=team, format=format_)
         connection.execute(moving, moved)
+    if grown:
+        growing = update(heads).where(heads.c.incident == bindparam("moved"))
+        connection.execute(growing.values(seq=bindparam("to_seq")), grown)
     ledger.write(connection, *lines)
     return answers
 
@@ -209,18 +218,22 @@ class _End(NamedTuple):
     closed_at: datetime | None
     digest: str
     owner: str
+    format: int
 
 
 def _ends(connection: Connection, incidents: Collection[str]) -> dict[str, _End]:
     last = (events.c.incident == heads.c.incident) & (events.c.seq == heads.c.seq)
     query = (
-        select(heads.c.incident, heads.c.seq, heads.c.closed_at, heads.c.owner, events.c.digest)
+        select(
+            *(heads.c[name] for name in ("incident", "seq", "closed_at", "owner", "format")),
+            events.c.digest,
+        )
         .outerjoin_from(heads, events, last)
         .where(heads.c.incident.in_(incidents))
         .with_for_update(of=heads)
     )
     return {
-        row.incident: _End(row.seq, row.closed_at, row.digest or "", row.owner)
+        row.incident: _End(row.seq, row.closed_at, row.digest or "", row.owner, row.format)
         for row in connection.execute(query)
     }
 

@@ -38,6 +38,10 @@ SCHEMA = 11
 """Counts the revisions of these tables; `upgrading` brings an earlier one up to it. Each has a
 file in `upgrading/versions`, and what it makes must equal what stands here."""
 
+COMPATIBLE = 11
+"""The earliest schema whose programs may go on with these tables: what was added since has
+defaults, and nothing that they use has changed. A step that breaks this sets it to its own
+number."""
 
 _TEXT = Text().with_variant(Text(collation="C"), "postgresql")
 """Text that is compared and sorted by its code points, in any database."""

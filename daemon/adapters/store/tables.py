@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, inspect, select
 
-from daemon.adapters.store.schema import SCHEMA, meta, metadata
+from daemon.adapters.store.schema import COMPATIBLE, SCHEMA, meta, metadata
 from daemon.adapters.store.upgrading import note_revision, upgrade
 from daemon.core.values.outcome import Permanent
 
@@ -28,6 +28,7 @@ def prepare_tables(connection: Connection, place: object, may_begin: Callable[[]
     may_begin()
     metadata.create_all(connection)
     connection.execute(meta.insert().values(name="schema", value=str(SCHEMA)))
+    connection.execute(meta.insert().values(name="compatible", value=str(COMPATIBLE)))
     note_revision(connection)
 
 
@@ -46,12 +47,20 @@ def must_be_of_today(place: object, connection: Connection) -> None:
         )
 
 
+def _goes_on_with(connection: Connection) -> bool:
+    """Whether a newer stopgap that made these tables has left them as this one needs them: both
+    have them open while replicas are upgraded one by one."""
+    least: Any = connection.scalar(select(meta.c.value).where(meta.c.name == "compatible"))
+    return least is not None and least.isdigit() and int(least) <= SCHEMA
+
+
 def version_of(place: object, connection: Connection) -> int:
     """The schema of these tables. Raises Permanent unless they are ours, and one that we know."""
     if not inspect(connection).has_table(meta.name):
         raise Permanent(f"{place} is a database, but not a journal of stopgap; name another one")
     found: Any = connection.scalar(select(meta.c.value).where(meta.c.name == "schema"))
-    if found is None or not found.isdigit() or int(found) > SCHEMA:
+    known = found is not None and found.isdigit()
+    if not known or (int(found) > SCHEMA and not _goes_on_with(connection)):
         raise Permanent(
             f"{place} was written by a newer stopgap (schema {found}, this one knows {SCHEMA}); "
             "install that version or a later one, or name another one"

@@ -12,9 +12,9 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, inspect, update
+from sqlalchemy import Connection, delete, inspect, update
 
-from daemon.adapters.store.schema import SCHEMA, meta, revision_table
+from daemon.adapters.store.schema import COMPATIBLE, SCHEMA, meta, revision_table
 from daemon.adapters.store.upgrading.before_alembic import LAST, upgrade_before_alembic
 
 _FOLDER = Path(__file__).parent
@@ -30,6 +30,8 @@ def upgrade(connection: Connection, found: int) -> None:
     if found < SCHEMA:
         _run(connection)
         connection.execute(update(meta).where(meta.c.name == "schema").values(value=str(SCHEMA)))
+        connection.execute(delete(meta).where(meta.c.name == "compatible"))
+        connection.execute(meta.insert().values(name="compatible", value=str(COMPATIBLE)))
 
 
 def note_revision(connection: Connection, schema: int = SCHEMA) -> None:

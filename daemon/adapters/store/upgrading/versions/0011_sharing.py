@@ -10,7 +10,7 @@ _TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 
 def upgrade() -> None:
-    """Add the two tables, and the column `format`."""
+    """Add them; every incident of before is of the first format."""
     op.create_table(
         "news",
         sa.Column("topic", _TEXT, primary_key=True),
