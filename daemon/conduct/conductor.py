@@ -193,26 +193,24 @@ class Conductor:
         bind_contextvars(incident=incident)
         flight = _Flight()
         self._flights.append(flight)
-        over = False
         try:
             async with asyncio.TaskGroup() as effects:
                 while not await self._turn(incident, flight, effects):
                     pass
-                # Nothing is under way, and nothing is awaited before whatever comes now is
-                # noticed.
-                self._leave(incident, over=True)
-                over = True
+                # Nothing is under way, and nothing is awaited before what comes now is noticed.
+                self._end(incident, meant=True)
         finally:
             self._flights.remove(flight)
-            if not over:
-                self._leave(incident)
+            self._drilling.pop(incident, None)
+            if self._conducted.get(incident) is asyncio.current_task():
+                self._end(incident, meant=incident in self._given_up)
 
-    def _leave(self, incident: str, *, over: bool = False) -> None:
-        if over or incident in self._given_up:
-            self.pulse.ends(incident)  # else nobody meant it to end, which has to be noticed
+    def _end(self, incident: str, *, meant: bool) -> None:
+        """It is conducted no more."""
+        if meant:
+            self.pulse.ends(incident)  # else its task has died, which has to be noticed
         self._conducted.pop(incident, None)
         self._given_up.discard(incident)
-        self._drilling.pop(incident, None)
         self._repository.forget(incident)
 
     def _executor_of(self, incident: Incident) -> Executor:

@@ -46,7 +46,7 @@ from daemon.instrumentation import QUIET, Observer
 
 _log = structlog.get_logger()
 
-LOOK_EVERY = timedelta(seconds=1)
+_LOOK_EVERY = timedelta(seconds=1)
 """How often it is looked for what nobody conducts."""
 _WATCH_EVERY = timedelta(seconds=1)
 """How often at least it is seen whether the lease holds: timers stand still while a computer
@@ -160,7 +160,7 @@ class LeaseKeeper:
                     "`replica: {name: …}` in stopgap.yaml, or none, and one is made"
                 )
             _log.warning("waiting for the lease of a replica of our name", name=self._fence.replica)
-            await asyncio.sleep(LOOK_EVERY.total_seconds())
+            await asyncio.sleep(_LOOK_EVERY.total_seconds())
         self.survey = await self._register.survey()
         _log.info("this replica is one of", name=self._fence.replica, alive=self.survey.alive)
 
@@ -207,7 +207,7 @@ class LeaseKeeper:
                 await self._renew()
             except (Temporary, Permanent) as error:
                 _log.error("the lease could not be renewed", why=str(error))
-                pause = LOOK_EVERY
+                pause = _LOOK_EVERY
 
     async def _renew(self) -> None:
         asked, had = self._clocks(), self._acts
@@ -260,7 +260,7 @@ class LeaseKeeper:
 
     async def _looking(self) -> None:
         while True:
-            await asyncio.sleep(LOOK_EVERY.total_seconds())
+            await asyncio.sleep(_LOOK_EVERY.total_seconds())
             if not self.may_act():
                 continue
             try:

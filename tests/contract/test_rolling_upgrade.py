@@ -1,7 +1,7 @@
 """A replica of the next version beside one of this: neither is in the other's way.
 
-The next version is this tree with one more column, kind of event and field, run in
-a process of its own (tests/upgrade/next.py).
+The next version is this tree with one more column, one more kind of event and one more field, run
+in a process of its own (tests/upgrade/next.py).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The register of replicas, and whose an incident and a delivery is."""
+"""Replicas, and whose each incident and delivery is."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ _TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 
 def upgrade() -> None:
-    """Add the table, the columns `owner`, and the index by them."""
+    """Add the register, the owners, and the index that finds an owner's open incidents."""
     op.create_table(
         "replicas",
         sa.Column("name", _TEXT, primary_key=True),
@@ -25,11 +25,7 @@ def upgrade() -> None:
     )
     op.add_column("heads", sa.Column("owner", _TEXT, nullable=False, server_default=""))
     op.add_column("inbox", sa.Column("owner", _TEXT, nullable=False, server_default=""))
-    still_open = sa.text("closed_at IS NULL")
+    is_open = sa.text("closed_at IS NULL")
     op.create_index(
-        "open_heads_by_owner",
-        "heads",
-        ["owner"],
-        sqlite_where=still_open,
-        postgresql_where=still_open,
+        "open_heads_by_owner", "heads", ["owner"], sqlite_where=is_open, postgresql_where=is_open
     )
