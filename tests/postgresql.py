@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pwd
+import shutil
 import signal
 import socket
 import sqlite3
@@ -16,7 +17,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -31,6 +32,8 @@ from daemon.adapters.store.open_store import backend_for
 HINT = "install Debian's postgresql (deploy/setup.sh postgresql), or name the folder of its "
 HINT += "binaries by POSTGRESQL_BIN"
 _USER = "stopgap"
+LOCKED = "locked"
+"""The user that needs a password, once it is made; all others need none."""
 _TEMPLATE = "template_stopgap"
 _QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 _SAFE = {"fsync": "on"}
@@ -79,6 +82,8 @@ class Server:
         server._run(
             [*initdb, "--auth=trust", "--locale=C.UTF-8", "--no-sync", *_SORTED, "-E", "UTF8"]
         )
+        rights = folder / "data" / "pg_hba.conf"
+        rights.write_text(f"host all {LOCKED} 127.0.0.1/32 scram-sha-256\n{rights.read_text()}")
         server.start()
         server.create(_TEMPLATE, template="template0")
         backend_for(server.address(_TEMPLATE)).prepare()
@@ -110,16 +115,7 @@ class Server:
 
     def wait(self) -> None:
         """Until it takes connections."""
-        until = time.monotonic() + _START_SECONDS
-        while True:
-            try:
-                psycopg.connect(self.url("postgres"), connect_timeout=2).close()
-            except psycopg.OperationalError:
-                if time.monotonic() > until:
-                    raise RuntimeError((self.folder / "log").read_text()) from None
-                time.sleep(0.02)
-            else:
-                return
+        _wait_for(self.url("postgres"), self.folder / "log")
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """Stop it: SIGINT ends its connections (fast), SIGTERM waits for them, SIGQUIT crashes."""
@@ -219,6 +215,52 @@ def shell(place: StorePlace, script: str) -> list[tuple[Any, ...]]:
             return connection.execute(script).fetchall()
         connection.executescript(script)
         return []
+
+
+@contextmanager
+def pgbouncer(server: Server) -> Iterator[int]:
+    """PgBouncer in transaction mode before that server; its port."""
+    folder, port = Path(tempfile.mkdtemp(prefix="stopgap-pgbouncer-")), free_port()
+    settings = {
+        "listen_addr": "127.0.0.1",
+        "listen_port": port,
+        "unix_socket_dir": "",
+        "auth_type": "any",
+        "pool_mode": "transaction",
+        "default_pool_size": 5,
+        "server_fast_close": 1,
+    }
+    lines = [f"{name} = {value}" for name, value in settings.items()]
+    target = f"* = host=127.0.0.1 port={server.port} user={_USER}"
+    config = folder / "pgbouncer.ini"
+    config.write_text("\n".join(["[databases]", target, "[pgbouncer]", *lines]))
+    _give_to_postgres(folder)
+    binary = shutil.which("pgbouncer") or "/usr/sbin/pgbouncer"
+    with open(folder / "log", "ab") as log:
+        process = subprocess.Popen(
+            [binary, str(config)], stdout=log, stderr=log, cwd=folder, **_as_postgres()
+        )
+    try:
+        _wait_for(f"postgresql://{_USER}@127.0.0.1:{port}/postgres", folder / "log")
+        yield port
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(_START_SECONDS)
+        shutil.rmtree(folder)
+
+
+def _wait_for(url: str, log: Path) -> None:
+    """Until something takes connections there."""
+    until = time.monotonic() + _START_SECONDS
+    while True:
+        try:
+            psycopg.connect(url, connect_timeout=2).close()
+        except psycopg.OperationalError:
+            if time.monotonic() > until:
+                raise RuntimeError(log.read_text()) from None
+            time.sleep(0.02)
+        else:
+            return
 
 
 def _end_with(server: Server, process: int) -> None:

@@ -1,8 +1,8 @@
 """`make simulate`: run many seeds, replay one, or show which planted bugs are found.
 
-    python -m tests.simulation --seeds 10000 --jobs 2
-    python -m tests.simulation --seed 4711
-    python -m tests.simulation --planted --seeds 500
+python -m tests.simulation --seeds 10000 --jobs 2
+python -m tests.simulation --seed 4711
+python -m tests.simulation --planted --seeds 500
 """
 
 from __future__ import annotations

@@ -168,7 +168,9 @@ class Referee:
         }
         for level, budget in setting.LIMITS.budgets.items():
             if counts.get(level, 0) >= budget:
-                self.fail("budgets hold", f"{name}: {counts[level]} of {budget} were spent ({level})")
+                self.fail(
+                    "budgets hold", f"{name}: {counts[level]} of {budget} were spent ({level})"
+                )
         self._automatic.append((at, incident.rule, incident.opened.team))
 
     def frozen_by(self, frozen: Callable[[str, str], str]) -> None:
@@ -205,7 +207,9 @@ class Referee:
             text = f"{run.token} is run again, and its target said {said}"
             self.fail("one run a step", text)
         elif not last.life.ended:
-            self.fail("one run a step", f"{run.token} is run again by {run.life}; {last.life} lives")
+            self.fail(
+                "one run a step", f"{run.token} is run again by {run.life}; {last.life} lives"
+            )
 
     def rang(self, rang: Rang) -> None:
         """A phone rings."""
@@ -257,7 +261,9 @@ class Referee:
 
     def _defect(self, before: Incident, event: e.EscalationDefect) -> None:
         if not self.outside.scenario.faults:
-            self.fail("no defect of ours", f"the watchdog had to call for {before.id}: {event.text}")
+            self.fail(
+                "no defect of ours", f"the watchdog had to call for {before.id}: {event.text}"
+            )
 
     def look(self, calm_since: float) -> None:
         """Every few seconds: is anybody forgotten? Nothing went wrong since `calm_since`."""

@@ -149,9 +149,7 @@ class Replica:
         approvals = setting.approvals() if outside.scenario.approved else Approvals()
         ways = world.ways(outside, tuple(roster.people))
         active = Live(
-            ActiveConfig(
-                setting.book(), roster, approvals, ways, {"room": world.Room(outside)}
-            )
+            ActiveConfig(setting.book(), roster, approvals, ways, {"room": world.Room(outside)})
         )
         keeper = AutonomyKeeper(repository, notes, active)
         maintenance = MaintenanceKeeper(repository, stores.maintenance, notes, active)

@@ -187,11 +187,22 @@ def _script(draw: _Draw) -> list[Item]:
 def _trouble(draw: _Draw, service: str) -> list[Item]:
     begin = draw.within(30, 140)
     share = draw.one((0.1, 0.1, 0.3, 0.02))
-    items = [Item("trouble", begin, service, more=(share, draw.one(("rollback", "rollback", "flag_off", "itself", "never"))))]
+    items = [
+        Item(
+            "trouble",
+            begin,
+            service,
+            more=(share, draw.one(("rollback", "rollback", "flag_off", "itself", "never"))),
+        )
+    ]
     if draw.chance(0.8):
-        items.append(Item("deployment", round(begin - draw.within(5, 25), 3), service, more=("v2",)))
+        items.append(
+            Item("deployment", round(begin - draw.within(5, 25), 3), service, more=("v2",))
+        )
     if draw.chance(0.1):
-        items.append(Item("deployment", round(begin + draw.within(5, 90), 3), service, more=("v3",)))
+        items.append(
+            Item("deployment", round(begin + draw.within(5, 90), 3), service, more=("v3",))
+        )
     fires = round(begin + draw.within(20, 60), 3)
     started = round(fires - draw.within(0, 10), 3)
     ways: list[float] = [fires]
@@ -205,7 +216,9 @@ def _trouble(draw: _Draw, service: str) -> list[Item]:
         items.append(Item("alert ends", ends, service, more=(started,)))
         if draw.chance(0.3):  # the firing comes late, after its end
             items.append(
-                Item("delivery", ends + draw.within(0, 15), service, more=("firing", started, 0.0, 0))
+                Item(
+                    "delivery", ends + draw.within(0, 15), service, more=("firing", started, 0.0, 0)
+                )
             )
         if draw.chance(0.25):  # and it begins anew
             again = round(ends + draw.within(5, 60), 3)
@@ -215,14 +228,35 @@ def _trouble(draw: _Draw, service: str) -> list[Item]:
 
 def _deeds(draw: _Draw, services: Sequence[str]) -> list[Item]:
     kinds = (
-        "acknowledge", "acknowledge", "acknowledge", "leave", "approve", "approve", "start", "veto",
-        "skip", "pause", "resume", "close", "take over", "no plan", "decline", "snooze", "note",
-        "merge", "jump",
+        "acknowledge",
+        "acknowledge",
+        "acknowledge",
+        "leave",
+        "approve",
+        "approve",
+        "start",
+        "veto",
+        "skip",
+        "pause",
+        "resume",
+        "close",
+        "take over",
+        "no plan",
+        "decline",
+        "snooze",
+        "note",
+        "merge",
+        "jump",
     )
     wanted = set(draw.dice.sample(kinds, draw.one((1, 3, 6))))
     return [
-        Item("deed", draw.within(70, 460), draw.one(tuple(sorted(wanted))), draw.one(PEOPLE),
-             (draw.one(services), draw.one((1, 1, 2)), draw.one(services)))
+        Item(
+            "deed",
+            draw.within(70, 460),
+            draw.one(tuple(sorted(wanted))),
+            draw.one(PEOPLE),
+            (draw.one(services), draw.one((1, 1, 2)), draw.one(services)),
+        )
         for _ in range(draw.one((0, 1, 3, 8, 12)))
     ]
 

@@ -15,7 +15,12 @@ from tests.fakes import START
 
 TARGETS = {"shop": "shop", "cart": "shop", "search": "search"}
 """What the rules of each service act on."""
-ALERTS = {"shop": "CheckoutFails", "cart": "CheckoutFails", "search": "SearchFails", "mail": "MailFails"}
+ALERTS = {
+    "shop": "CheckoutFails",
+    "cart": "CheckoutFails",
+    "search": "SearchFails",
+    "mail": "MailFails",
+}
 MAX_AGE = timedelta(minutes=2)
 LIMITS = Limits(
     cooldown=timedelta(minutes=3),
@@ -70,12 +75,20 @@ def rules() -> tuple[Rule, ...]:
     """A rule that acts by itself, and one that asks first."""
     texts = (
         _RULE.format(
-            name="checkout", alert="CheckoutFails", team="payments", target="shop",
-            first="automatic", second="automatic",
+            name="checkout",
+            alert="CheckoutFails",
+            team="payments",
+            target="shop",
+            first="automatic",
+            second="automatic",
         ),
         _RULE.format(
-            name="search", alert="SearchFails", team="search", target="search",
-            first="commander", second="automatic",
+            name="search",
+            alert="SearchFails",
+            team="search",
+            target="search",
+            first="commander",
+            second="automatic",
         ),
     )
     return tuple(rule for text in texts for rule, _ in load(text, "rules.yaml"))

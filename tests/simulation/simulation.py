@@ -1,7 +1,7 @@
 """One simulation: a scenario, from the first start of the daemon to the end of the quiet after it.
 
-    outcome = simulate(scenario_of(7))
-    outcome.violation   # None, or which invariant does not hold
+outcome = simulate(scenario_of(7))
+outcome.violation   # None, or which invariant does not hold
 """
 
 from __future__ import annotations
@@ -45,8 +45,17 @@ from tests.simulation.store import Disk
 
 LOOK_EVERY = 5.0
 _HOLDS_UP = frozenset(
-    {"prometheus slow", "prometheus down", "pager down", "pager broken", "pager slow",
-     "pager loses answers", "disk full", "disk fails", "disk slow"}
+    {
+        "prometheus slow",
+        "prometheus down",
+        "pager down",
+        "pager broken",
+        "pager slow",
+        "pager loses answers",
+        "disk full",
+        "disk fails",
+        "disk slow",
+    }
 )
 """While one of these is in force, calls may be late."""
 
@@ -210,7 +219,9 @@ class _Simulation:
         for fault in self.scenario.faults:
             if fault.kind in {"clock forward", "clock back"}:
                 sign = 1 if fault.kind == "clock forward" else -1
-                timers.append((fault.at, lambda d=sign * fault.size, k=fault.kind: self._jump(d, k)))  # type: ignore[misc]
+                timers.append(
+                    (fault.at, lambda d=sign * fault.size, k=fault.kind: self._jump(d, k))
+                )  # type: ignore[misc]
         timers.append((FAULTS_END, self._calm_down))
         for at, do in timers:
             self.loop.outside(at, do)
@@ -278,7 +289,9 @@ class _Simulation:
             case "deployment":
                 target = setting.TARGETS.get(item.what, item.what)
                 at = START + timedelta(seconds=self.loop.now)
-                change = Change(subject=target, item=item.more[0], previous="v1", at=at, seen_by="test")
+                change = Change(
+                    subject=target, item=item.more[0], previous="v1", at=at, seen_by="test"
+                )
                 self.deployed.append(change)
             case "delivery":
                 status, started, ended, truncated = item.more
@@ -423,7 +436,9 @@ def _reproducible(seed: int) -> Iterator[None]:
             patch.object(onset_interval, "_COARSE", 12),
             patch.object(onset_interval, "_FINE", 12),
             patch.object(secrets, "choice", letters.choice),
-            patch.object(secrets, "token_hex", lambda n=16: f"{letters.getrandbits(8 * n):0{2 * n}x}"),
+            patch.object(
+                secrets, "token_hex", lambda n=16: f"{letters.getrandbits(8 * n):0{2 * n}x}"
+            ),
         ):
             yield
     finally:

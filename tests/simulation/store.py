@@ -283,8 +283,19 @@ class SimulatedDebts:
 
 
 WRITES = frozenset(
-    {"open", "append", "freeze", "thaw", "saw_change", "put", "processed", "forget", "write",
-     "add_window", "end_window"}
+    {
+        "open",
+        "append",
+        "freeze",
+        "thaw",
+        "saw_change",
+        "put",
+        "processed",
+        "forget",
+        "write",
+        "add_window",
+        "end_window",
+    }
 )
 """What changes a store; all else reads it."""
 
