@@ -186,3 +186,27 @@ def test_the_setting_is_a_path_an_address_or_a_reference_to_one(tmp_path: Path) 
     assert "hunter2" not in str(caught.value)
     with pytest.raises(Permanent, match="`store: mysql://…` is no store"):
         store_place("mysql://ada:hunter2@db/stopgap", tmp_path, read)
+
+
+async def test_an_empty_database_in_the_place_of_a_store_is_not_believed(
+    postgresql: Server, postgresql_place: PostgresAddress, tmp_path: Path
+) -> None:
+    """As after a failover to the wrong server: it would look well, and all would be forgotten."""
+    name, beside = postgresql_place.url.rpartition("/")[2], tmp_path / "stopgap.replica"
+    async with open_store(postgresql_place, beside=beside) as store:
+        await opened(store.journal, "inc-1")
+        assert store.debts is not None
+    with pytest.raises(Permanent, match="so --new-store was refused"):
+        async with open_store(postgresql_place, beside=beside, new=True):
+            pass
+    postgresql.drop(name)
+    postgresql.create(name, template="template0")
+    with pytest.raises(StoreDown, match="is empty, and there was a store in it") as caught:
+        async with open_store(postgresql_place, beside=beside):
+            pass
+    assert caught.value.fault == "gone"
+    tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
+    assert postgresql.execute(tables, name) == [(0,)]
+    for new in (True, False):
+        async with open_store(postgresql_place, beside=beside, new=new) as store:
+            assert await store.journal.heads(9) == []
