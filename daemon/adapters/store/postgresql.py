@@ -28,7 +28,7 @@ from daemon.adapters.store.files import marker, note_where, noted_where
 from daemon.adapters.store.place import PostgresAddress
 from daemon.adapters.store.postgresql_connection import (
     ANSWER_SECONDS,
-    connected,
+    connect_bounded,
     require_driver,
 )
 from daemon.adapters.store.postgresql_errors import (
@@ -209,7 +209,7 @@ class PostgresBackend:
         require_driver(self)
         return create_engine(
             "postgresql+psycopg://",
-            creator=lambda: connected(self.address, patience),
+            creator=lambda: connect_bounded(self.address, patience),
             use_native_hstore=False,
             pool_size=pool_size,
             max_overflow=0,

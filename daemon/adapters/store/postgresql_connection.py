@@ -42,7 +42,7 @@ def require_driver(place: object) -> Any:
     return psycopg
 
 
-def connected(address: PostgresAddress, patience: float = ANSWER_SECONDS) -> Any:
+def connect_bounded(address: PostgresAddress, patience: float = ANSWER_SECONDS) -> Any:
     """A new connection in autocommit: transactions are begun by us. It is closed when the server
     takes longer over an answer than `patience` seconds. Raises what psycopg does."""
     psycopg = require_driver(address)
