@@ -61,14 +61,14 @@ COMMIT_ROW = "commit:"
 _FORGOTTEN_AFTER = timedelta(days=1)
 _RETRY_SECONDS = 0.2
 
+_STATEMENT = f"SET LOCAL statement_timeout = '{STATEMENT_SECONDS}s'"
 _BOUNDS = (
-    f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'; "
-    f"SET LOCAL statement_timeout = '{STATEMENT_SECONDS}s'; "
+    f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'; {_STATEMENT}; "
     f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'"
 )
 _UNBOUNDED = "SET LOCAL statement_timeout = 0"
 _BEGIN = f"BEGIN; {_BOUNDS}"
-_BEGIN_READING = f"BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; {_BOUNDS}"
+_BEGIN_READING = f"BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; {_STATEMENT}"
 _IN_TRANSACTION = 2  # PQTRANS_INTRANS
 
 
