@@ -14,7 +14,7 @@ demo: ## From nothing to a verified recovery, on real Prometheus and Alertmanage
 	@METRICS=$(METRICS) $(BIN)/python deploy/sandbox/demo.py $(ARGS)
 
 test: ## Everything that CI runs.
-	@deploy/setup.sh servers victoria_metrics browser
+	@deploy/setup.sh servers victoria_metrics postgresql browser
 	@$(MAKE) --no-print-directory check
 	@$(BIN)/python -m pytest -m "not bench and not acceptance" -n 2 --dist worksteal
 	@$(BIN)/python -m pytest -m acceptance -n 3 --dist loadfile --no-loadscope-reorder

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Sets up what the make targets need, and nothing twice: the virtual environment in .venv, and
 # with "servers" the two servers of the sandbox and the acceptance tests, with
-# "victoria_metrics" the other that both run on, with "postgresql" the server that several replicas
-# share, with "browser" the Chromium that the tests of the pages look through.
+# "victoria_metrics" the other that both run on, with "postgresql" the database that several
+# replicas share, with "browser" the Chromium that the tests of the pages look through.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -83,12 +83,25 @@ victoria_metrics() {
   fi
 }
 
+# A server of PostgreSQL and PgBouncer for the tests, which start their own in temporary folders. The
+# packages are kept from making a cluster of this machine, and from starting one.
 postgresql() {
-  [ -n "${POSTGRESQL_BIN:-}" ] && return
-  ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null && return
-  if ! install_packages postgresql; then
-    say "missing: PostgreSQL's server. As root: apt-get install postgresql"
-    say "or name the folder of your own programs: POSTGRESQL_BIN=/path/to/bin"
+  if [ -n "${POSTGRESQL_BIN:-}" ] || compgen -G "/usr/lib/postgresql/*/bin/initdb" >/dev/null; then
+    command -v pgbouncer >/dev/null || [ -x /usr/sbin/pgbouncer ] && return
+  fi
+  local as=() drop_in=/etc/postgresql-common/createcluster.d/stopgap-tests.conf
+  [ "$(id -u)" = 0 ] || as=(sudo -n)
+  if install_packages postgresql-common; then
+    "${as[@]}" mkdir -p "${drop_in%/*}"
+    echo "create_main_cluster = false" | "${as[@]}" tee "$drop_in" >/dev/null
+    install_packages postgresql pgbouncer || true
+    "${as[@]}" rm -f "$drop_in"
+    # PgBouncer's package starts its service where there is systemd; nobody needs that one.
+    "${as[@]}" systemctl disable -q --now pgbouncer 2>/dev/null || true
+  fi
+  if ! compgen -G "/usr/lib/postgresql/*/bin/initdb" >/dev/null; then
+    say "missing: postgresql and pgbouncer. As root: apt-get install postgresql pgbouncer"
+    say "or name the folder of your server's binaries: POSTGRESQL_BIN=/path/to/bin"
     exit 1
   fi
 }

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import psycopg
-
 from daemon.adapters.store import PostgresAddress
-from tests.postgresql import as_postgres, free_port, give_to_postgres
+from tests.postgresql import as_postgres, free_port, give_to_postgres, wait_for
 
 _START_SECONDS = 20
 
@@ -48,21 +45,8 @@ max_client_conn = 200
             )
         behind = PostgresAddress(address.url.replace(f":{parts.port}/", f":{port}/"))
         try:
-            _wait(behind.url, folder / "log")
+            wait_for(behind.url, folder / "log")
             yield behind
         finally:
             process.terminate()
             process.wait(_START_SECONDS)
-
-
-def _wait(url: str, log: Path) -> None:
-    until = time.monotonic() + _START_SECONDS
-    while True:
-        try:
-            psycopg.connect(url, connect_timeout=2).close()
-        except psycopg.OperationalError:
-            if time.monotonic() > until:
-                raise RuntimeError(log.read_text()) from None
-            time.sleep(0.02)
-        else:
-            return

@@ -31,6 +31,8 @@ from daemon.adapters.store.open_store import backend_for
 HINT = "install Debian's postgresql (deploy/setup.sh postgresql), or name the folder of its "
 HINT += "binaries by POSTGRESQL_BIN"
 _USER = "stopgap"
+LOCKED = "locked"
+"""The user that needs a password, once it is made; all others need none."""
 _TEMPLATE = "template_stopgap"
 _QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 _SAFE = {"fsync": "on"}
@@ -79,6 +81,8 @@ class Server:
         server._run(
             [*initdb, "--auth=trust", "--locale=C.UTF-8", "--no-sync", *_SORTED, "-E", "UTF8"]
         )
+        rights = folder / "data" / "pg_hba.conf"
+        rights.write_text(f"host all {LOCKED} 127.0.0.1/32 scram-sha-256\n{rights.read_text()}")
         server.start()
         server.create(_TEMPLATE, template="template0")
         backend_for(server.address(_TEMPLATE)).prepare()
@@ -110,16 +114,7 @@ class Server:
 
     def wait(self) -> None:
         """Until it takes connections."""
-        until = time.monotonic() + _START_SECONDS
-        while True:
-            try:
-                psycopg.connect(self.url("postgres"), connect_timeout=2).close()
-            except psycopg.OperationalError:
-                if time.monotonic() > until:
-                    raise RuntimeError((self.folder / "log").read_text()) from None
-                time.sleep(0.02)
-            else:
-                return
+        wait_for(self.url("postgres"), self.folder / "log")
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """Stop it: SIGINT ends its connections (fast), SIGTERM waits for them, SIGQUIT crashes."""
@@ -219,6 +214,20 @@ def shell(place: StorePlace, script: str) -> list[tuple[Any, ...]]:
             return connection.execute(script).fetchall()
         connection.executescript(script)
         return []
+
+
+def wait_for(url: str, log: Path) -> None:
+    """Until something takes connections there."""
+    until = time.monotonic() + _START_SECONDS
+    while True:
+        try:
+            psycopg.connect(url, connect_timeout=2).close()
+        except psycopg.OperationalError:
+            if time.monotonic() > until:
+                raise RuntimeError(log.read_text()) from None
+            time.sleep(0.02)
+        else:
+            return
 
 
 def _end_with(server: Server, process: int) -> None:

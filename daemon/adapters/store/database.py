@@ -45,7 +45,7 @@ FailureListener = Callable[[UnitKind, StoreFailure], None]
 async def to_its_end(work: Coroutine[Any, Any, _T], name: str) -> _T:
     """Await the work even if we are cancelled meanwhile; the cancellation is raised after it.
 
-    For work that ends by itself soon: a transaction waits no longer than SQLite's busy timeout.
+    For work that ends by itself soon: no transaction waits without a bound.
     """
     return await _settled(asyncio.create_task(work, name=name))
 

@@ -34,6 +34,24 @@ def mark_made(path: Path) -> None:
         os.close(private_file(marker(path)))
 
 
+def note_where(beside: Path, place: str) -> None:
+    """Leave a marker that tells of a store on a server. Raises Permanent if that cannot be."""
+    handle = private_file(marker(beside))
+    try:
+        os.truncate(handle, 0)
+        os.pwrite(handle, place.encode(), 0)
+    finally:
+        os.close(handle)
+
+
+def noted_where(beside: Path) -> str:
+    """Where the store on a server was that the marker tells of; empty if there is none."""
+    try:
+        return marker(beside).read_text(encoding="utf-8")
+    except OSError:
+        return ""
+
+
 def must_not_be_missing(path: Path, *, is_empty: bool = False) -> None:
     """Raises StoreDown if there was a store at this path, and is none or an empty one.
 

@@ -19,15 +19,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy import Connection, Engine, create_engine, inspect, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from daemon.adapters.store.backend import BackendKind
+from daemon.adapters.store.files import marker, note_where, noted_where
 from daemon.adapters.store.place import PostgresAddress
 from daemon.adapters.store.postgresql_connection import (
     ANSWER_SECONDS,
-    connected,
+    connect_bounded,
     require_driver,
 )
 from daemon.adapters.store.postgresql_errors import (
@@ -37,7 +38,7 @@ from daemon.adapters.store.postgresql_errors import (
     postgresql_failure,
 )
 from daemon.adapters.store.tables import prepare_tables
-from daemon.core.ports.store import OutcomeUnknown
+from daemon.core.ports.store import OutcomeUnknown, StoreDown
 from daemon.core.values.outcome import Permanent, Temporary
 
 LOCK_SECONDS = 15
@@ -60,14 +61,14 @@ COMMIT_ROW = "commit:"
 _FORGOTTEN_AFTER = timedelta(days=1)
 _RETRY_SECONDS = 0.2
 
+_STATEMENT = f"SET LOCAL statement_timeout = '{STATEMENT_SECONDS}s'"
 _BOUNDS = (
-    f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'; "
-    f"SET LOCAL statement_timeout = '{STATEMENT_SECONDS}s'; "
+    f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'; {_STATEMENT}; "
     f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'"
 )
 _UNBOUNDED = "SET LOCAL statement_timeout = 0"
 _BEGIN = f"BEGIN; {_BOUNDS}"
-_BEGIN_READING = f"BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; {_BOUNDS}"
+_BEGIN_READING = f"BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; {_STATEMENT}"
 _IN_TRANSACTION = 2  # PQTRANS_INTRANS
 
 
@@ -80,6 +81,7 @@ class PostgresBackend:
     def __init__(self, address: PostgresAddress, beside: Path | None = None) -> None:
         self.address = address
         self.beside = beside
+        self._new = False
 
     def __str__(self) -> str:
         return str(self.address)
@@ -87,6 +89,7 @@ class PostgresBackend:
     @contextmanager
     def opened(self, *, new: bool, readonly: bool) -> Iterator[PostgresBackend]:
         """Nothing is held: any number of daemons share it."""
+        self._new = new
         yield self
 
     def prepare(self) -> None:
@@ -96,7 +99,11 @@ class PostgresBackend:
         begin = f"BEGIN; {_take(SCHEMA_LOCK)}; {_BOUNDS}; {_take(WRITERS_LOCK)}; {_UNBOUNDED}"
         try:
             with _begun(engine, begin) as connection:
-                prepare_tables(connection, self, lambda: None)
+                if self._new and inspect(connection).get_table_names():
+                    raise Permanent(
+                        f"there is a store in {self}, so --new-store was refused; start without it"
+                    )
+                prepare_tables(connection, self, self._must_not_be_missing)
                 connection.execute(
                     text("DELETE FROM meta WHERE name LIKE :rows AND value < :before"),
                     {"rows": f"{COMMIT_ROW}%", "before": _moment(-_FORGOTTEN_AFTER)},
@@ -104,6 +111,20 @@ class PostgresBackend:
                 connection.commit()
         finally:
             engine.dispose()
+        if self.beside is not None:
+            note_where(self.beside, str(self))
+
+    def _must_not_be_missing(self) -> None:
+        """Raises StoreDown if this daemon has had a store in this database, which is empty now."""
+        if self._new or self.beside is None or noted_where(self.beside) != str(self):
+            return
+        raise StoreDown(
+            "gone",
+            f"{self} is empty, and there was a store in it ({marker(self.beside)} says so): it may "
+            "be another server than before, or a restore that is not done; correct `store`, or "
+            "restore a backup. Only `stopgap run --new-store` begins anew, and forgets every "
+            "incident",
+        )
 
     def remember(self, connection: Connection) -> None:
         """Nothing."""
@@ -188,7 +209,7 @@ class PostgresBackend:
         require_driver(self)
         return create_engine(
             "postgresql+psycopg://",
-            creator=lambda: connected(self.address, patience),
+            creator=lambda: connect_bounded(self.address, patience),
             use_native_hstore=False,
             pool_size=pool_size,
             max_overflow=0,

@@ -42,7 +42,7 @@ def require_driver(place: object) -> Any:
     return psycopg
 
 
-def connected(address: PostgresAddress, patience: float = ANSWER_SECONDS) -> Any:
+def connect_bounded(address: PostgresAddress, patience: float = ANSWER_SECONDS) -> Any:
     """A new connection in autocommit: transactions are begun by us. It is closed when the server
     takes longer over an answer than `patience` seconds. Raises what psycopg does."""
     psycopg = require_driver(address)
@@ -52,7 +52,30 @@ def connected(address: PostgresAddress, patience: float = ANSWER_SECONDS) -> Any
         address.url, autocommit=True, prepare_threshold=None, **chosen
     )
     connection.patience = patience
+    for kind in _text_dumpers():
+        connection.adapters.register_dumper(str, kind)
     return connection
+
+
+@cache
+def _text_dumpers() -> tuple[Any, ...]:
+    """PostgreSQL has no text with U+0000 in it, and what alerts say is not ours to refuse."""
+    from psycopg.types import string
+
+    def without_nul(base: Any) -> Any:
+        class TextDumper(base):  # type: ignore[misc]
+            """Text with U+FFFD in the place of each U+0000."""
+
+            def dump(self, obj: str) -> Any:
+                """As PostgreSQL takes it."""
+                return super().dump(obj.replace("\0", "\ufffd"))
+
+        return TextDumper
+
+    # In the order that psycopg itself registers them in: the last is the one that it prefers.
+    return tuple(
+        map(without_nul, (string.StrBinaryDumper, string.StrDumper, string.StrDumperUnknown))
+    )
 
 
 @cache

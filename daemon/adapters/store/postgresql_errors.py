@@ -98,7 +98,7 @@ _WORDS: tuple[tuple[str, _Meaning], ...] = (
         _Meaning("cannot be reached safely: look at `sslmode` and `sslrootcert` in the address"),
     ),
     (
-        r"invalid connection option|missing \"=\"|invalid (integer|URI|port|sslmode)",
+        r"invalid connection option|missing \"=\"|invalid (integer|URI|port|sslmode|percent)",
         _Meaning("is no address that libpq understands; correct `store`"),
     ),
 )
@@ -145,12 +145,11 @@ def _state(error: BaseException) -> str | None:
 def _meaning(cause: BaseException | None, state: str | None, said: str) -> _Meaning | None:
     if state is not None:
         return _STATES.get(state) or _CLASSES.get(state[:2])
-    if type(cause).__name__ not in {"OperationalError", "ConnectionTimeout", "InterfaceError"}:
-        return None
     for words, meaning in _WORDS:
         if re.search(words, said):
             return meaning
-    return _NOT_THERE
+    reached = type(cause).__name__ not in {"OperationalError", "ConnectionTimeout"}
+    return None if reached else _NOT_THERE
 
 
 def _said(cause: BaseException | None) -> str:
