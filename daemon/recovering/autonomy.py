@@ -119,10 +119,8 @@ class AutonomyKeeper:
                 for rule in self._active.now.rules.rules:
                     await self._recall(rule)
                 await self._settle()
-                async with asyncio.timeout(_EVERY.total_seconds()):
-                    await self._changed.wait()
-            except TimeoutError:
-                await self._look_back()
+                if not await self._changes_soon():
+                    await self._look_back()
             except (Temporary, Permanent) as error:
                 _log.error("the records of the rules cannot be kept", error=str(error))
                 await asyncio.sleep(_EVERY.total_seconds())
@@ -130,6 +128,14 @@ class AutonomyKeeper:
                 _log.exception("keeping the records of the rules crashed")
                 await asyncio.sleep(_EVERY.total_seconds())
             self._changed.clear()
+
+    async def _changes_soon(self) -> bool:
+        """Wait for news, but not for long."""
+        try:
+            async with asyncio.timeout(_EVERY.total_seconds()):
+                return await self._changed.wait()
+        except TimeoutError:
+            return False
 
     async def trust(self, rule: str, person: str, reason: str) -> AutonomyRecord:
         """Give a rule its autonomy back, by a person's word. Raises NotWithdrawn, Temporary."""
