@@ -91,6 +91,7 @@ class LeaseKeeper:
         self._observer = observer
         self._held: HeldLease | None = None
         self._acts = False
+        self._resumed = False
         self._owned: set[str] = set()
         self._wanted: set[str] = set()
         self._opened = 0
@@ -166,7 +167,7 @@ class LeaseKeeper:
 
     async def run(self) -> None:
         """Renew, watch and take, until cancelled."""
-        await self._resume()
+        self._renew_now.set()  # takes up what is ours, as soon as the store can be asked
         async with asyncio.TaskGroup() as group:
             for part in (self._renewing(), self._watching(), self._looking()):
                 group.create_task(part)
@@ -192,16 +193,17 @@ class LeaseKeeper:
     def _hold(self, asked: ClockReading) -> None:
         self._held = HeldLease(asked, self._lease)
         self._acts = not self._ended
+        self._resumed = False
 
     async def _renewing(self) -> None:
         pause = renew_every(self._lease)
         while not self._ended:
-            self._renew_now.clear()
             try:
                 async with asyncio.timeout(pause.total_seconds()):
                     await self._renew_now.wait()
             except TimeoutError:
                 pass
+            self._renew_now.clear()
             pause = renew_every(self._lease)
             try:
                 await self._renew()
@@ -222,9 +224,11 @@ class LeaseKeeper:
             held = HeldLease(asked, self._lease)
             if had and self.may_act():
                 self._held = held
-                return
-            self._lapse("it was renewed too late")
-            self._hold(asked)
+                if self._resumed:
+                    return
+            else:
+                self._lapse("it was renewed too late")
+                self._hold(asked)
         await self._resume()
 
     async def _resume(self) -> None:
@@ -234,6 +238,7 @@ class LeaseKeeper:
         self._takes(list(self._owned))
         self.deliveries_came()
         await self._take_unfinished()
+        self._resumed = True
 
     async def _watching(self) -> None:
         while True:
