@@ -43,16 +43,12 @@ from daemon.adapters.store.open_store import backend_for
 from daemon.adapters.store.place import StorePlace
 from daemon.adapters.store.postgresql import COMMIT_ROW
 from daemon.adapters.store.schema import meta, metadata
-from daemon.adapters.store.tables import MOVED_ROW, must_be_of_today, must_not_have_moved
+from daemon.adapters.store.tables import MOVED_ROW, OWN_ROWS, must_be_of_today, must_not_have_moved
 from daemon.core.values.outcome import Permanent
 from daemon.core.values.seal import Keyring
 
 ROWS_AT_ONCE = 500
 """Rows in memory at a time; a delivery may be megabytes."""
-_OWN_ROWS = ("schema", MOVED_ROW)
-"""What `meta` says of one database and not of the store in it; so do the rows of its writers."""
-
-
 LEFT_BEHIND = frozenset({"alembic_version", "replicas", "duties"})
 """Tables of one database: its revision, and who works on it just now."""
 _NOBODYS = "owner"
@@ -276,7 +272,7 @@ def _rows(connection: Connection, one: Table) -> Iterator[Sequence[Mapping[str, 
     key = [plain.c[c.name] for c in one.primary_key.columns]
     query = select(plain).order_by(*key).limit(ROWS_AT_ONCE)
     if one is meta:
-        own = plain.c.name.in_(_OWN_ROWS) | (
+        own = plain.c.name.in_(OWN_ROWS) | (
             func.substr(plain.c.name, 1, len(COMMIT_ROW)) == COMMIT_ROW
         )
         query = query.where(~own)

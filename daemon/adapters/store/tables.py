@@ -14,6 +14,10 @@ from daemon.core.values.outcome import Permanent
 
 MOVED_ROW = "moved-to"
 """The name of the row of `meta` that says where a store has gone."""
+_OF_THE_TABLES = {"schema": str(SCHEMA), "compatible": str(COMPATIBLE)}
+"""The rows of `meta` that say what the tables are, of those that are made today."""
+OWN_ROWS = (*_OF_THE_TABLES, MOVED_ROW)
+"""What `meta` says of one database, and not of the store in it."""
 
 
 def must_exist(path: Path) -> None:
@@ -31,8 +35,8 @@ def prepare_tables(connection: Connection, place: object, may_begin: Callable[[]
         return
     may_begin()
     metadata.create_all(connection)
-    connection.execute(meta.insert().values(name="schema", value=str(SCHEMA)))
-    connection.execute(meta.insert().values(name="compatible", value=str(COMPATIBLE)))
+    rows = [{"name": name, "value": value} for name, value in _OF_THE_TABLES.items()]
+    connection.execute(meta.insert(), rows)
     note_revision(connection)
 
 
