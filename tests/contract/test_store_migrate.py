@@ -21,6 +21,7 @@ from daemon.adapters.store import (
     Store,
     StorePlace,
     audit_journal,
+    backup_store,
     migrate_store,
     migrating,
     open_store,
@@ -35,6 +36,7 @@ from daemon.cli import stopgap
 from daemon.core.incident import events as e
 from daemon.core.incident.events import Draft
 from daemon.core.ports.journal import Owed
+from daemon.core.ports.store import StoreFailure
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.seal import Keyring, Seal
 from tests.journal_scenes import BEGIN, Night
@@ -254,6 +256,27 @@ async def test_a_daemon_that_comes_while_it_is_copied_does_not_start(
     assert isinstance(refused[0], Temporary)
     with pytest.raises(Permanent, match="has moved to"):
         await _fill(postgresql_place)
+
+
+async def test_what_has_moved_is_not_backed_up_for_ever(file: Path, tmp_path: Path) -> None:
+    """By a cron job that nobody thought of: there would be no backup of what is in use."""
+    await _fill(file)
+    await backup_store(file, tmp_path / "backup.db", KEYRING)
+    await migrate_store(file, tmp_path / "new.db", KEYRING)
+    with pytest.raises(Permanent, match=r"has moved to .*new\.db"):
+        await backup_store(file, tmp_path / "later.db", KEYRING)
+    assert not (tmp_path / "later.db").exists()
+
+
+async def test_a_daemon_that_starts_on_what_has_moved_calls_people(
+    file: Path, tmp_path: Path
+) -> None:
+    """It takes no alert, and nobody would be called at all."""
+    await _fill(file)
+    await migrate_store(file, tmp_path / "new.db", KEYRING)
+    with pytest.raises(StoreFailure) as refused:
+        await _fill(file)
+    assert refused.value.fault == "gone"
 
 
 async def test_outcomes_that_wait_for_the_journal_are_not_left_behind(

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, inspect, select
 
 from daemon.adapters.store.schema import COMPATIBLE, SCHEMA, meta, metadata
 from daemon.adapters.store.upgrading import note_revision, upgrade
+from daemon.core.ports.store import StoreMoved
 from daemon.core.values.outcome import Permanent
 
 MOVED_ROW = "moved-to"
@@ -63,10 +64,10 @@ def _goes_on_with(connection: Connection) -> bool:
 
 
 def must_not_have_moved(place: object, connection: Connection) -> None:
-    """Raises Permanent if `stopgap store migrate` has moved this store: what is here grows old."""
+    """Raises StoreMoved if `stopgap store migrate` has moved this store: what is here grows old."""
     moved = connection.scalar(select(meta.c.value).where(meta.c.name == MOVED_ROW))
     if moved is not None:
-        raise Permanent(
+        raise StoreMoved(
             f"{place} has moved to {moved} by `stopgap store migrate`, and is old since: name that "
             "one by `store` in stopgap.yaml. To go on with this one, and without whatever has "
             f"happened there: `stopgap store migrate --undo {place}`"
