@@ -96,6 +96,7 @@ class LeaseKeeper:
         self._opened = 0
         self._left_over = False
         self._ended = False
+        self._resumed = False
         self._renew_now = asyncio.Event()
         self.survey: ReplicaSurvey | None = None
         """Who was there when it was last asked."""
@@ -109,6 +110,11 @@ class LeaseKeeper:
     def fence(self) -> Fence:
         """Who appends what begins an effect."""
         return self._fence
+
+    @property
+    def lease(self) -> timedelta:
+        """So long after it was last heard of a replica may yet begin something."""
+        return self._lease
 
     def may_act(self) -> bool:
         """Whether this process may do anything to the world now."""
@@ -166,7 +172,10 @@ class LeaseKeeper:
 
     async def run(self) -> None:
         """Renew, watch and take, until cancelled."""
-        await self._resume()
+        try:
+            await self._resume()
+        except (Temporary, Permanent) as error:
+            _log.error("what is ours to conduct is not known yet", why=str(error))
         async with asyncio.TaskGroup() as group:
             for part in (self._renewing(), self._watching(), self._looking()):
                 group.create_task(part)
@@ -190,6 +199,7 @@ class LeaseKeeper:
         return True
 
     def _hold(self, asked: ClockReading) -> None:
+        self._resumed = False
         self._held = HeldLease(asked, self._lease)
         self._acts = not self._ended
 
@@ -222,18 +232,30 @@ class LeaseKeeper:
             held = HeldLease(asked, self._lease)
             if had and self.may_act():
                 self._held = held
+                await (self._find() if self._resumed else self._resume())
                 return
             self._lapse("it was renewed too late")
             self._hold(asked)
         await self._resume()
 
     async def _resume(self) -> None:
-        """Conduct what is ours; a lease that is won back finds what nobody has taken meanwhile."""
+        """Conduct what is ours; a lease that is won back finds what nobody has taken meanwhile.
+        Raises Temporary, Permanent, and then the next renewal does it."""
         self._owned |= set(await self._register.owned())
         await self._inbox.start(self._fence.replica)
         self._takes(list(self._owned))
         self.deliveries_came()
         await self._take_unfinished()
+        self._resumed = True
+
+    async def _find(self) -> None:
+        """Conduct what the store says is ours and nobody here knows of: it was opened or taken in
+        a transaction of which it seemed that it had failed."""
+        missed = set(await self._register.owned()) - self._owned
+        if missed and self.may_act():
+            _log.warning("incidents of ours found that nobody conducted", count=len(missed))
+            self._owned |= missed
+            self._takes(missed)
 
     async def _watching(self) -> None:
         while True:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from daemon.core.values.units import Frozen, Moment
@@ -128,6 +128,10 @@ class Ownership(Protocol):
     def fence(self) -> Fence | None:
         """Who appends what begins an effect; None where there is one daemon only."""
 
+    @property
+    def lease(self) -> timedelta:
+        """So long after it was last heard of a replica may yet begin something."""
+
     def may_act(self) -> bool:
         """Whether this process may do anything to the world now."""
 
@@ -151,6 +155,7 @@ class SoleDaemon:
     """The `Ownership` of the only daemon of its store: everything is its own, for good."""
 
     fence: Fence | None = None
+    lease = timedelta(0)
 
     def may_act(self) -> bool:
         """Always."""
