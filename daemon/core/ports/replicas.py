@@ -68,12 +68,14 @@ class OwnedIncident(Frozen):
 @dataclass(frozen=True)
 class ReplicaSurvey:
     """All replicas at one moment `now`, by the database's clock, and what has no living owner: so
-    many open incidents, so many deliveries."""
+    many open incidents, so many deliveries. `beyond`: so many open incidents have entries of a
+    newer stopgap than any that is alive."""
 
     now: datetime
     replicas: Sequence[ReplicaStatus]
     orphans: int
     orphaned_deliveries: int
+    beyond: int = 0
 
     @property
     def alive(self) -> int:
