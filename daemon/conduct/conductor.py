@@ -211,7 +211,7 @@ class Conductor:
             self.pulse.ends(incident)  # else its task has died, which has to be noticed
         self._conducted.pop(incident, None)
         self._given_up.discard(incident)
-        self._repository.forget(incident)
+        self._repository.leave(incident)
 
     def _executor_of(self, incident: Incident) -> Executor:
         """Who carries out its effects: the real one, or in a drill one that touches nothing real.

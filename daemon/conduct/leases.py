@@ -97,6 +97,7 @@ class LeaseKeeper:
         self._opened = 0
         self._left_over = False
         self._ended = False
+        self._resumed = False
         self._renew_now = asyncio.Event()
         self.survey: ReplicaSurvey | None = None
         """Who was there when it was last asked."""
@@ -110,6 +111,11 @@ class LeaseKeeper:
     def fence(self) -> Fence:
         """Who appends what begins an effect."""
         return self._fence
+
+    @property
+    def lease(self) -> timedelta:
+        """So long after it was last heard of a replica may yet begin something."""
+        return self._lease
 
     def may_act(self) -> bool:
         """Whether this process may do anything to the world now."""
@@ -224,21 +230,30 @@ class LeaseKeeper:
             held = HeldLease(asked, self._lease)
             if had and self.may_act():
                 self._held = held
-                if self._resumed:
-                    return
-            else:
-                self._lapse("it was renewed too late")
-                self._hold(asked)
+                await (self._find() if self._resumed else self._resume())
+                return
+            self._lapse("it was renewed too late")
+            self._hold(asked)
         await self._resume()
 
     async def _resume(self) -> None:
-        """Conduct what is ours; a lease that is won back finds what nobody has taken meanwhile."""
+        """Conduct what is ours; a lease that is won back finds what nobody has taken meanwhile.
+        Raises Temporary, Permanent, and then the next renewal does it."""
         self._owned |= set(await self._register.owned())
         await self._inbox.start(self._fence.replica)
         self._takes(list(self._owned))
         self.deliveries_came()
         await self._take_unfinished()
         self._resumed = True
+
+    async def _find(self) -> None:
+        """Conduct what the store says is ours and nobody here knows of: it was opened or taken in
+        a transaction of which it seemed that it had failed."""
+        missed = set(await self._register.owned()) - self._owned
+        if missed and self.may_act():
+            _log.warning("incidents of ours found that nobody conducted", count=len(missed))
+            self._owned |= missed
+            self._takes(missed)
 
     async def _watching(self) -> None:
         while True:
