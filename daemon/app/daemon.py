@@ -113,7 +113,7 @@ class Daemon:
             store,
             self._version,
             lambda: self._observer,
-            lambda: self._active.now.rules,
+            lambda: self._active.now,
         )
         self._ready = False
         self._certificate = certificate_for(settings)

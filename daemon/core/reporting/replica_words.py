@@ -47,8 +47,9 @@ def _troubles(survey: ReplicaSurvey) -> Iterator[str]:
         )
     if len({replica.rules for replica in alive}) > 1:
         yield (
-            "the replicas have different rules in force, so it matters which one gets an alert: "
-            "give each the same rules folder, and reload"
+            "the replicas have different rules, rosters, approvals or freeze windows in force, so "
+            "it matters which one gets an alert, or a login: give each the same rules folder, and "
+            "reload each"
         )
 
 
