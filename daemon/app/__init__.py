@@ -32,6 +32,7 @@ from daemon.app.builders import (
     query_parser_for,
     read_calendars,
     ruleset_for,
+    secret_reader,
     store_at,
     unrestricted,
     workshop_for,
@@ -39,7 +40,7 @@ from daemon.app.builders import (
 from daemon.app.daemon import Daemon
 from daemon.app.emergency import call_before_the_end
 from daemon.app.logs import configure_logging
-from daemon.app.outgoing import outgoing_places, session_for
+from daemon.app.outgoing import literal_refusals, outgoing_places, session_for
 from daemon.app.shutdown import CLIENTS, CONNECTIONS, TRACED, Shutdown
 from daemon.app.tracing import tracer_for
 from daemon.config.audit_keys import keyring_for
@@ -54,6 +55,7 @@ __all__ = [
     "alertmanagers_for",
     "build_oncall",
     "judges_for",
+    "literal_refusals",
     "now",
     "open_prometheus",
     "outgoing_places",
@@ -61,6 +63,7 @@ __all__ = [
     "query_parser_for",
     "read_calendars",
     "ruleset_for",
+    "secret_reader",
     "serve",
     "store_at",
     "unrestricted",
