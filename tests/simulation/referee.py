@@ -194,8 +194,9 @@ class Referee:
         for other in runs:
             if other is run or other.target != run.target:
                 continue
-            open_still = other.ended_at is None and not other.life.ended
-            if open_still and (other.token != run.token or other.life is not run.life):
+            # Who goes on with an action knows by its token what is under way; nobody else may.
+            goes_on = other.token == run.token and other.life.gone_since(other.at)
+            if other.ended_at is None and not goes_on:
                 text = f"{run.token} begins on {run.target} while {other.token} is at it"
                 self.fail("one action on a target", text)
         earlier = [other for other in runs if other is not run and other.token == run.token]
@@ -208,7 +209,7 @@ class Referee:
             said = looks[-1].landed if looks else "nothing, for nobody looked"
             text = f"{run.token} is run again, and its target said {said}"
             self.fail("one run a step", text)
-        elif not last.life.ended:
+        elif not last.life.gone_since(last.at):
             self.fail(
                 "one run a step", f"{run.token} is run again by {run.life}; {last.life} lives"
             )
@@ -225,7 +226,7 @@ class Referee:
             text = f"{rang.page} of {rang.incident} rings after it was delivered"
             self.fail("no page twice", text)
         for other in again:
-            if other.answered and not self.lives[other.life].ended:
+            if other.answered and not self.lives[other.life].gone_since(other.at):
                 text = f"{rang.page} of {rang.incident} rings twice, at {other.at:.1f} too"
                 self.fail("no page twice", text)
         if rang.incident not in self.incidents:
@@ -242,7 +243,8 @@ class Referee:
                 posted.update,
                 posted.version,
             )
-            if other is not posted and same and other.answered and not self.lives[other.life].ended:
+            away = self.lives[other.life].gone_since(other.at)
+            if other is not posted and same and other.answered and not away:
                 text = f"{posted.update} v{posted.version} of {posted.incident}"
                 self.fail("no update twice", text)
 
