@@ -369,7 +369,7 @@ class SimulatedAction:
         run = Run(outside.loop.now, life, token, self.name, target)
         outside.record.runs.append(run)
         outside.landed[token] = "half_done"
-        outside.told(f"{self.name} begins on {target}: {token}")
+        outside.told(f"{self.name} begins on {target}: {token} by {life}")
         outside.ran(run)
         return run
 

@@ -20,7 +20,7 @@ from daemon.core.recovery.approvals import Approvals
 from daemon.core.recovery.plan import content_of
 from daemon.core.values.seal import UNKEYED
 from tests.simulation import setting
-from tests.simulation.loop import Life
+from tests.simulation.loop import LIFE, Life
 from tests.simulation.outside import Outside, Posted, Rang, Run
 from tests.simulation.store import Disk
 
@@ -73,6 +73,9 @@ class Referee:
         self.violation: Violation | None = None
         self.accepted: list[tuple[float, str, str, datetime, datetime | None]] = []
         """(when, alert identity, status, began, ended) of alerts whose delivery was answered."""
+        self.apart = 0.0
+        """Seconds by which the clocks of replicas differ, at most: what one has stamped waits so
+        much longer with the next. `stopgap replicas` tells of it."""
         self._delivered: set[tuple[str, str]] = set()
         self._calling_since: dict[str, float] = {}
         self._called: dict[str, float] = {}
@@ -107,7 +110,9 @@ class Referee:
                 after = replace(after, seq=entry.seq)
             self.incidents[entry.incident] = after
             self.kinds[entry.event.kind] += 1
-            self.told(f"{entry.incident} {entry.seq} {entry.by}: {entry.event.describe()[:110]}")
+            life = LIFE.get()
+            who = f"{entry.by} (r{life.replica})" if life is not None else entry.by
+            self.told(f"{entry.incident} {entry.seq} {who}: {entry.event.describe()[:110]}")
             self._waits(after)
 
     def _chain(self, entry: e.Entry) -> None:
@@ -278,7 +283,7 @@ class Referee:
             tried = any(page.failed_methods for page in self.incidents[incident].pages.values())
             first = self._last_call(incident) == 0.0 and not tried
             patience = PROMPT + self.outside.scenario.hold if first else PATIENCE
-            if self.now - heard > patience:
+            if self.now - heard > patience + self.apart:
                 text = f"nobody was called for {incident} since {heard:.0f} s"
                 self.fail("a page is due", text)
         for at, identity, status, began, _ended in self.accepted:

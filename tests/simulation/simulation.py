@@ -314,6 +314,8 @@ class _Simulation:
         for replica in self.replicas:
             if fault.what in {"", str(replica.number)}:
                 replica.clock_offset += seconds
+        offsets = [replica.clock_offset for replica in self.replicas]
+        self.referee.apart = max(self.referee.apart, max(offsets) - min(offsets))
         # What waits by the clock waits so much longer.
         self.calm_since = max(self.calm_since, self.loop.now + max(0.0, -seconds))
 
