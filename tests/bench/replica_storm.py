@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -27,7 +28,12 @@ LONGEST = 240.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 _CONFIRMED = "SELECT count(DISTINCT incident) FROM events WHERE kind = 'ProblemDefined'"
 _DOUBLE = "SELECT count(*) - count(DISTINCT key) FROM heads"
-_WAITING = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+_WRITER = """
+SELECT a.state, coalesce(a.wait_event_type, 'processor'),
+       EXISTS (SELECT FROM pg_locks w WHERE w.locktype = 'advisory' AND NOT w.granted)
+FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+WHERE l.locktype = 'advisory' AND l.granted"""
+_COMMITS = "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()"
 
 
 @dataclass
@@ -44,8 +50,11 @@ class ReplicaStorm:
     daemon_cpu: list[float] = field(default_factory=list)
     """Of each replica."""
     database_cpu: float = 0.0
-    waiting: list[int] = field(default_factory=list)
-    """How many writers waited for another's commit, at each look."""
+    commits: int = 0
+    """Transactions of the database, those that only read among them."""
+    looks: int = 0
+    writers: Counter[str] = field(default_factory=Counter)
+    """What the one that wrote waited for, at those looks at which another waited for its end."""
 
     @property
     def rate(self) -> float:
@@ -75,6 +84,7 @@ async def replica_storm(
         for daemon in daemons:
             daemon.stop()
     seen.double = _number(server, _DOUBLE, database)
+    seen.commits = _number(server, _COMMITS, database)
     return seen
 
 
@@ -108,7 +118,10 @@ async def _watch(
     posting = asyncio.gather(*(_post(http, work) for _ in range(CLIENTS)))
     while seen.took is None and time.time() - began < LONGEST:
         await asyncio.sleep(LOOK_EVERY)
-        seen.waiting.append(await asyncio.to_thread(_number, server, _WAITING, database))
+        seen.looks += 1
+        for state, waits_for, others in await asyncio.to_thread(server.execute, _WRITER, database):
+            if others:
+                seen.writers["replica" if state == "idle in transaction" else str(waits_for)] += 1
         async with http.get(f"{pager}/pages") as answer:
             paged = await answer.json()
         if len(paged) < seen.groups:

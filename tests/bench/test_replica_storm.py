@@ -67,8 +67,8 @@ def _tell(storms: list[ReplicaStorm]) -> None:
         "… so many a second fill one of the database's",
         *(f"{s.groups / max(s.database_cpu, 0.01):.0f}" for s in storms),
     )
-    waited = (f"{sum(map(bool, s.waiting)) / max(len(s.waiting), 1):.0%}" for s in storms)
-    row("looks at which a writer waited for another", *waited)
+    row("transactions", *(str(s.commits) for s in storms))
+    row("looks at which a writer waited for another", *(_waits(s) for s in storms))
     console = Console(width=100)
     console.print()
     console.print(table)
@@ -77,3 +77,9 @@ def _tell(storms: list[ReplicaStorm]) -> None:
 def _bound(storm: ReplicaStorm) -> str:
     """As the busiest replica goes, with all of them beside it on processors of their own."""
     return f"{storm.groups / max(storm.daemon_cpu, default=1.0):.0f}"
+
+
+def _waits(storm: ReplicaStorm) -> str:
+    """And what the other was at: `replica`, the server waits for the next statement."""
+    share = f"{storm.writers.total() / max(storm.looks, 1):.0%}"
+    return f"{share} ({', '.join(f'{what} {n}' for what, n in storm.writers.most_common())})"
