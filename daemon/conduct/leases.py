@@ -91,7 +91,6 @@ class LeaseKeeper:
         self._observer = observer
         self._held: HeldLease | None = None
         self._acts = False
-        self._resumed = False
         self._owned: set[str] = set()
         self._wanted: set[str] = set()
         self._opened = 0
