@@ -46,7 +46,7 @@ def test_it_is_told_that_nobody_takes_over() -> None:
 @pytest.mark.parametrize(
     ("told", "said"),
     [
-        ({"rules": "others"}, "different rules, rosters or approvals"),
+        ({"rules": "others"}, "different rules, rosters, approvals or freeze windows"),
         ({"ahead": 30.0}, "the clocks of b and a differ by 30s"),
     ],
 )
