@@ -29,7 +29,7 @@ def replicas_command(incidents: bool, url: str, token_file: Path | None, as_json
     if as_json:
         click.echo(json.dumps(found))
     else:
-        table = columns("replica", "version", "since", "lease until (UTC)", "conducts")
+        table = columns("replica", "version", "since", "lease until", "conducts")
         for one in part_of(found, "replicas", url):
             name = escape(one["name"]) + (" (this one)" if one["here"] else "")
             # A lease is some seconds long.
