@@ -49,7 +49,7 @@ from daemon.core.values.seal import Keyring
 
 ROWS_AT_ONCE = 500
 """Rows in memory at a time; a delivery may be megabytes."""
-_OWN_ROWS = ("schema", MOVED_ROW)
+_OWN_ROWS = ("schema", "compatible", MOVED_ROW)
 """What `meta` says of one database and not of the store in it; so do the rows of its writers."""
 
 
