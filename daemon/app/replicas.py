@@ -31,8 +31,8 @@ def fence_for(settings: Settings, *, shared: bool) -> Fence:
 
 
 class RulesDigest:
-    """Tells what a replica decides by, its rules, roster, approvals and freezes, from what another
-    does, in a few letters; worked out once for each that come in force."""
+    """Tells what the rules folder has put in force from anything else, in a few letters: rules,
+    roster, approvals, freeze windows. Worked out once for each that come in force."""
 
     def __init__(self, active: Callable[[], ActiveConfig]) -> None:
         self._active = active
@@ -44,9 +44,10 @@ class RulesDigest:
         active = self._active()
         if active is not self._of:
             rules = (rule for _, rule in sorted(active.rules.rules.items()))
-            files = (*rules, active.roster, active.approvals, active.freezes)
-            texts = "\n".join(file.model_dump_json() for file in files)
-            self._digest = hashlib.sha256(texts.encode()).hexdigest()[:12]
+            parts = (*rules, active.roster, active.approvals, active.freezes)
+            texts = [part.model_dump_json() for part in parts]
+            texts += (f"{name}\n{text}" for name, text in sorted(active.freezes.calendars.items()))
+            self._digest = hashlib.sha256("\n".join(texts).encode()).hexdigest()[:12]
             self._of = active
         return self._digest
 

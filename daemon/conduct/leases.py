@@ -100,7 +100,8 @@ class LeaseKeeper:
         self._opened = 0
         self._left_over = False
         self._ended = False
-        self._resumed = False
+        self._behind = True
+        """Whether the store may say of incidents that they are ours, and we do not conduct them."""
         self._renew_now = asyncio.Event()
         self._hearing: asyncio.Future[object] | None = None
         self.survey: ReplicaSurvey | None = None
@@ -178,10 +179,7 @@ class LeaseKeeper:
 
     async def run(self) -> None:
         """Renew, watch and take, until cancelled."""
-        try:
-            await self._resume()
-        except (Temporary, Permanent) as error:
-            _log.error("what is ours to conduct is not known yet", why=str(error))
+        await self._resume_safely()
         async with asyncio.TaskGroup() as group:
             for part in (self._renewing(), self._watching(), self._looking()):
                 group.create_task(part)
@@ -205,19 +203,19 @@ class LeaseKeeper:
         return True
 
     def _hold(self, asked: ClockReading) -> None:
-        self._resumed = False
         self._held = HeldLease(asked, self._lease)
         self._acts = not self._ended
+        self._behind = True
 
     async def _renewing(self) -> None:
         pause = renew_every(self._lease)
         while not self._ended:
-            self._renew_now.clear()
             try:
                 async with asyncio.timeout(pause.total_seconds()):
                     await self._renew_now.wait()
             except TimeoutError:
                 pass
+            self._renew_now.clear()
             pause = renew_every(self._lease)
             try:
                 await self._renew()
@@ -238,21 +236,22 @@ class LeaseKeeper:
             held = HeldLease(asked, self._lease)
             if had and self.may_act():
                 self._held = held
-                await (self._find() if self._resumed else self._resume())
-                return
-            self._lapse("it was renewed too late")
-            self._hold(asked)
-        await self._resume()
+                if not self._behind:
+                    await self._find()
+                    return
+            else:
+                self._lapse("it was renewed too late")
+                self._hold(asked)
+        await self._resume_safely()
 
     async def _resume(self) -> None:
         """Conduct what is ours; a lease that is won back finds what nobody has taken meanwhile.
-        Raises Temporary, Permanent, and then the next renewal does it."""
+        Raises Temporary, Permanent."""
         self._owned |= set(await self._register.owned())
         await self._inbox.start(self._fence.replica)
         await self._takes(list(self._owned))
         self.deliveries_came()
         await self._take_unfinished()
-        self._resumed = True
 
     async def _find(self) -> None:
         """Conduct what the store says is ours and nobody here knows of: it was opened or taken in
@@ -262,6 +261,15 @@ class LeaseKeeper:
             _log.warning("incidents of ours found that nobody conducted", count=len(missed))
             self._owned |= missed
             await self._takes(missed)
+
+    async def _resume_safely(self) -> None:
+        """As `_resume`; what the store does not answer now is asked for at the next look."""
+        try:
+            await self._resume()
+        except (Temporary, Permanent) as error:
+            _log.error("it cannot be seen what is ours to conduct", why=str(error))
+        else:
+            self._behind = False
 
     async def _watching(self) -> None:
         while True:
@@ -291,9 +299,13 @@ class LeaseKeeper:
             await asyncio.sleep(_LOOK_EVERY.total_seconds())
             if not self.may_act():
                 continue
+            if self._behind:
+                await self._resume_safely()
             try:
                 await self.look()
             except (Temporary, Permanent) as error:
+                # What was taken may be ours though nobody has told us so.
+                self._behind = True
                 _log.error("it cannot be seen what nobody conducts", why=str(error))
 
     async def look(self) -> None:

@@ -31,6 +31,8 @@ FaultKind = Literal[
     "crash after an effect",
     "restart late",
     "second replica",
+    "replica suspended",
+    "replica cut off",
     "prometheus down",
     "prometheus slow",
     "prometheus lies",
@@ -52,6 +54,8 @@ FaultKind = Literal[
     "commit unknown",
     "clock forward",
     "clock back",
+    "one clock forward",
+    "one clock back",
 ]
 FAULT_KINDS: tuple[FaultKind, ...] = FaultKind.__args__  # type: ignore[attr-defined]
 
@@ -308,6 +312,13 @@ def _person(draw: _Draw, kind: FaultKind) -> Fault:
     return replace(_while(draw, kind), what=draw.one((*PEOPLE, "")))
 
 
+def _replica(draw: _Draw, kind: FaultKind) -> Fault:
+    """Of one replica alone; often longer than its lease."""
+    at = draw.within(0, FAULTS_END - 60)
+    lasts = min(draw.one((5.0, 14.0, 18.0, 40.0, 90.0)), FAULTS_END - at)
+    return Fault(kind, at, lasts, what=draw.one(("0", "1")))
+
+
 def _nth(draw: _Draw, kind: FaultKind) -> Fault:
     return Fault(kind, count=draw.dice.randint(1, 6), lasts=FAULTS_END, size=draw.within(0.2, 12))
 
@@ -321,12 +332,18 @@ def _jump(draw: _Draw, kind: FaultKind) -> Fault:
     return Fault(kind, draw.within(20, FAULTS_END - 20), size=seconds)
 
 
+def _one_jumps(draw: _Draw, kind: FaultKind) -> Fault:
+    return replace(_jump(draw, kind), what=draw.one(("0", "1")))
+
+
 _MAKERS: dict[FaultKind, Callable[[_Draw, FaultKind], Fault]] = {
     "crash at a step": _step,
     "crash before a commit": _commit,
     "crash after a commit": _commit,
     "crash before an effect": _effect,
     "crash after an effect": _effect,
+    "replica suspended": _replica,
+    "replica cut off": _replica,
     "prometheus down": _while,
     "prometheus slow": _while,
     "prometheus lies": _lies,
@@ -348,4 +365,6 @@ _MAKERS: dict[FaultKind, Callable[[_Draw, FaultKind], Fault]] = {
     "commit unknown": _commit,
     "clock forward": _jump,
     "clock back": _jump,
+    "one clock forward": _one_jumps,
+    "one clock back": _one_jumps,
 }

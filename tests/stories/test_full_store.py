@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from daemon.core.changes.change import Change
 from daemon.core.incident.events import Draft, Event, PageDelivered, ProblemDefined
 from daemon.core.incident.state import Incident
 from daemon.core.ports.journal import ALL_INCIDENTS, Head, IncidentSearch, Owed
@@ -151,3 +152,34 @@ async def test_a_store_that_fails_at_the_start_ends_no_daemon(stage: Stage) -> N
         await daemon.receives(alert())
         await daemon.at(200)
         assert stage.phones["ada"].pages
+
+
+class Forgetful(MemoryJournal):
+    """For a while it cannot tell what was changed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.forgets = False
+        self.failures = 0
+
+    async def changes(self, subject: str) -> list[Change]:
+        if self.forgets:
+            self.failures += 1
+            raise Temporary("the disk fails")
+        return await super().changes(subject)
+
+
+async def test_a_store_that_fails_while_targets_are_looked_at_ends_no_daemon(stage: Stage) -> None:
+    """The keeper of autonomy looks after each step at what became of its target."""
+    stage.journal = journal = Forgetful()
+    async with stage.daemon() as daemon:
+        await daemon.at(180)
+        healed_by(stage, "rollback")
+        await daemon.receives(alert())
+        await daemon.at(400)
+        journal.forgets = True
+        await daemon.at(700)
+        assert journal.failures > 1
+        journal.forgets = False
+        await daemon.at(1500)
+        assert (await daemon.incident()).closed is not None

@@ -214,7 +214,7 @@ async def test_a_lease_that_is_won_back_finds_what_nobody_has_taken(stage: Stage
         await a.at(183)
         story.processes["a"].cut = True
         await a.at(240)
-        assert a.conductor.tasks == (0, 0)
+        assert a.conductor.tasks[1] == 0  # the outcome that is owed waits to be paid, no more
         assert stage.actions["rollback"].landed == "not_done"
         story.processes["a"].cut = False
         await a.at(243)

@@ -39,9 +39,10 @@ class ReplicaStatus(Frozen):
     """One replica as the store knows it.
 
     `format`: the revision of the events that it writes; `rules`: a digest of the rules in force on
-    it. `lease_until` is None where there can be one daemon only, which needs no lease. `alive`:
-    its lease lasts. `ahead`: by so many seconds its clock was before the database's when it last
-    renewed. `incidents` and `deliveries`: how many open ones are its own.
+    it, the roster and all else of the rules folder. `lease_until` is None where there can be one
+    daemon only, which needs no lease. `alive`: its lease lasts. `ahead`: by so many seconds its
+    clock was before the database's when it last renewed. `incidents` and `deliveries`: how many
+    open ones are its own.
     """
 
     name: str

@@ -56,8 +56,9 @@ def _troubles(survey: ReplicaSurvey) -> Iterator[str]:
         )
     if len({replica.rules for replica in alive}) > 1:
         yield (
-            "the replicas have different rules, rosters or approvals in force, so it matters which "
-            "one conducts an incident: give each the same rules folder, and reload"
+            "the replicas have different rules, rosters, approvals or freeze windows in force, so "
+            "it matters which one gets an alert, or a login: give each the same rules folder, and "
+            "reload each"
         )
 
 
