@@ -294,6 +294,8 @@ class Daemon:
             drills,
         )
         self._news = news_for(store, self._repository, topics, self._observer)
+        if self._news is not None and self._replica.keeper is not None:
+            self._replica.keeper.catch_up = self._news.catch_up
         self._telemetry.watch_learning(
             RecentFigures(self._repository),
             lambda: read_follow_ups(self._repository, self._today()),

@@ -32,7 +32,8 @@ def replicas_command(incidents: bool, url: str, token_file: Path | None, as_json
         table = columns("replica", "version", "since", "lease until", "conducts")
         for one in part_of(found, "replicas", url):
             name = escape(one["name"]) + (" (this one)" if one["here"] else "")
-            until = print_stamp(one["lease_until"]) if one["lease_until"] else DASH
+            # A lease is some seconds long.
+            until = escape(one["lease_until"][11:19]) if one["lease_until"] else DASH
             shown = escape(one["text"]) if one["alive"] else f"[red]{escape(one['text'])}[/red]"
             table.add_row(
                 name, escape(one["version"]), print_stamp(one["started_at"]), until, shown

@@ -52,6 +52,8 @@ _WATCH_EVERY = timedelta(seconds=1)
 """How often at least it is seen whether the lease holds: timers stand still while a computer
 sleeps."""
 _DELIVERIES_AT_ONCE = 500
+_HEAR_SECONDS = 3.0
+"""So long what others have done is listened for before what was theirs is conducted."""
 
 
 class Conducts(Protocol):
@@ -68,8 +70,10 @@ class LeaseKeeper:
     """Keeps the lease, and knows by it what is ours: an `Ownership`.
 
     `clocks` reads this process's clocks, `rules` the digest of the rules in force, `unfinished`
-    the closed incidents of which something is still to be done. `conductor` and `deliveries_came`
-    are set before `run`.
+    the closed incidents of which something is still to be done. `catch_up` hears of all that other
+    replicas have done, before what was theirs is conducted here: whether an incident's storm has
+    been told, say; it raises nothing. These, `conductor` and `deliveries_came` are set before
+    `run`.
     """
 
     def __init__(
@@ -99,11 +103,13 @@ class LeaseKeeper:
         self._behind = True
         """Whether the store may say of incidents that they are ours, and we do not conduct them."""
         self._renew_now = asyncio.Event()
+        self._hearing: asyncio.Future[object] | None = None
         self.survey: ReplicaSurvey | None = None
         """Who was there when it was last asked."""
         self.conductor: Conducts | None = None
         self.deliveries_came: Callable[[], None] = lambda: None
         self.unfinished: Callable[[], Awaitable[Collection[str]]] = _nothing
+        self.catch_up: Callable[[], Awaitable[object]] = _nothing
 
     # ── what is ours ─────────────────────────────────────────────────────────────────────────
 
@@ -243,7 +249,7 @@ class LeaseKeeper:
         Raises Temporary, Permanent."""
         self._owned |= set(await self._register.owned())
         await self._inbox.start(self._fence.replica)
-        self._takes(list(self._owned))
+        await self._takes(list(self._owned))
         self.deliveries_came()
         await self._take_unfinished()
 
@@ -254,7 +260,7 @@ class LeaseKeeper:
         if missed and self.may_act():
             _log.warning("incidents of ours found that nobody conducted", count=len(missed))
             self._owned |= missed
-            self._takes(missed)
+            await self._takes(missed)
 
     async def _resume_safely(self) -> None:
         """As `_resume`; what the store does not answer now is asked for at the next look."""
@@ -315,7 +321,7 @@ class LeaseKeeper:
                 _log.warning("incidents taken that nobody conducted", count=len(taken))
                 self._observer().taken_over(len(taken))
                 self._owned.update(taken)
-                self._takes(taken)
+                await self._takes(taken)
         if survey.orphaned_deliveries and await self._inbox.take_over(_DELIVERIES_AT_ONCE):
             self.deliveries_came()
         if before is not None and _living(before) - _living(survey):
@@ -331,11 +337,16 @@ class LeaseKeeper:
         taken = await self._register.take_these(incidents)
         self._wanted.difference_update(incidents)
         self._owned.update(taken)
-        self._takes(taken)
+        await self._takes(taken)
 
-    def _takes(self, incidents: Collection[str]) -> None:
+    async def _takes(self, incidents: Collection[str]) -> None:
+        if not incidents:
+            return
+        # Not for long: people wait to be called.
+        self._hearing = asyncio.ensure_future(self.catch_up())
+        await asyncio.wait({self._hearing}, timeout=_HEAR_SECONDS)
         if self.conductor is not None:
-            self.conductor.take(incidents)
+            self.conductor.take([incident for incident in incidents if incident in self._owned])
 
     def _gives_up(self, incidents: Collection[str]) -> None:
         if self.conductor is not None:

@@ -47,6 +47,7 @@ class NewsKeeper:
         self._position: NewsPosition | None = None
         self._late = False
         self._unheard: dict[str, None] = {}
+        self._looking = asyncio.Lock()
 
     async def begin(self) -> None:
         """From now on nothing is missed; before anything is read that is kept in memory. Raises
@@ -62,7 +63,7 @@ class NewsKeeper:
             if self._hint is not None:
                 group.create_task(self._hint.run(self._bell.set), name="news hint")
             while True:
-                await self._look_safely()
+                await self.catch_up()
                 await asyncio.sleep(_SOONEST)
                 try:
                     async with asyncio.timeout(NEWS_SECONDS - _SOONEST):
@@ -74,6 +75,10 @@ class NewsKeeper:
     async def look(self) -> None:
         """Take up all that is new. Raises Temporary, Permanent; what was not taken up then is the
         next time."""
+        async with self._looking:
+            await self._look()
+
+    async def _look(self) -> None:
         if self._position is None:
             await self.begin()
         assert self._position is not None  # noqa: S101 - by begin
@@ -91,7 +96,8 @@ class NewsKeeper:
             if not more:
                 return
 
-    async def _look_safely(self) -> None:
+    async def catch_up(self) -> None:
+        """Look; what goes wrong is told in the log alone, and is tried again at the next look."""
         try:
             await self.look()
         except (Temporary, Permanent) as error:

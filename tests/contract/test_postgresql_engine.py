@@ -236,3 +236,18 @@ async def test_an_empty_database_in_the_place_of_a_store_is_not_believed(
     for new in (True, False):
         async with open_store(postgresql_place, beside=beside, new=new) as store:
             assert await store.journal.heads(9) == []
+
+
+async def test_each_replica_has_its_own_files_beside_the_store(
+    postgresql_place: PostgresAddress, tmp_path: Path
+) -> None:
+    """One would overwrite what the other has done while the database was away."""
+    beside = tmp_path / "stopgap.replica"
+    async with open_store(postgresql_place, beside=beside):
+        with pytest.raises(Permanent, match=r"in use by another daemon.*a folder of its own"):
+            async with open_store(postgresql_place, beside=beside):
+                pass
+        async with open_store(postgresql_place, beside=tmp_path / "b" / "stopgap.replica"):
+            pass
+    async with open_store(postgresql_place, beside=beside):
+        pass

@@ -441,3 +441,26 @@ async def test_waiting_for_what_may_be_at_work_yet_is_no_part_of_the_steps_own_t
     outcome = incident.steps[1].outcome
     assert outcome is not None
     assert (outcome.result, outcome.reason) == ("done", "found_done")
+
+
+async def test_what_others_did_is_heard_of_before_what_was_theirs_is_conducted(
+    stage: Stage,
+) -> None:
+    """A storm that the dead one has told of, say; but nobody waits for that for long."""
+    heard: list[tuple[str, int]] = []
+    async with replicas(stage, "a", "b") as story:
+        a, b = story.daemons["a"], story.daemons["b"]
+        await a.at(180)
+        await a.receives(alert())
+        await a.at(182)
+        assert b.lease is not None
+
+        async def catch_up() -> None:
+            heard.append((story.owner(), b.conductor.tasks[0]))
+            await asyncio.sleep(3600)
+
+        b.lease.catch_up = catch_up
+        await story.kill("a")
+        await b.at(182 + FAILOVER + 3)
+        assert heard == [("b", 0)]
+        assert b.conductor.tasks[0] == 1

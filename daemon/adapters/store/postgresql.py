@@ -14,7 +14,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ from daemon.adapters.store.postgresql_errors import (
     is_lost,
     postgresql_failure,
 )
+from daemon.adapters.store.process_lock import held
 from daemon.adapters.store.tables import prepare_tables
 from daemon.core.ports.store import OutcomeUnknown, StoreDown
 from daemon.core.values.outcome import Permanent, Temporary
@@ -58,6 +59,10 @@ SCHEMA_LOCK = WRITERS_LOCK + 1
 """The one that whoever makes or changes tables holds besides."""
 COMMIT_ROW = "commit:"
 """Begins the names of the rows of `meta` that tell each writer's last transaction."""
+_OWN_FOLDER = (
+    "stop that one, or give this replica a folder of its own with a stopgap.yaml in it: what was "
+    "done while the database was away is kept beside that file"
+)
 _FORGOTTEN_AFTER = timedelta(days=1)
 _RETRY_SECONDS = 0.2
 
@@ -88,9 +93,10 @@ class PostgresBackend:
 
     @contextmanager
     def opened(self, *, new: bool, readonly: bool) -> Iterator[PostgresBackend]:
-        """Nothing is held: any number of daemons share it."""
+        """Any number of daemons share it, each with files of its own beside it, which are held."""
         self._new = new
-        yield self
+        with nullcontext() if self.beside is None else held(self.beside, _OWN_FOLDER):
+            yield self
 
     def prepare(self) -> None:
         """Make or bring up the tables; of several that come at once, one does it."""

@@ -45,18 +45,18 @@ class InUse(Permanent):
 
 
 @contextmanager
-def held(path: Path) -> Iterator[Path]:
+def held(path: Path, mend: str = _MEND) -> Iterator[Path]:
     """Hold the place of a database for as long as this lasts, whether one is there or not; its
     folder is made, and its files are closed to others.
 
     Yields its real path, by which it is to be opened; `held_itself` is the other half. Raises
-    InUse naming who holds it, Permanent if that is not possible.
+    InUse naming who holds it and the `mend`, Permanent if that is not possible.
     """
     path = Path(os.path.realpath(path))
     make_folder(path.parent)
     lock = private_file(path.with_name(f"{path.name}.lock"))
     try:
-        _lock_by_name(lock, path)
+        _lock_by_name(lock, path, mend)
         tighten(path)
         yield path
     finally:
@@ -78,12 +78,12 @@ def held_itself(path: Path) -> Iterator[None]:
         os.close(database)
 
 
-def _lock_by_name(handle: int, path: Path) -> None:
+def _lock_by_name(handle: int, path: Path, mend: str) -> None:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         holder = os.read(handle, 32).decode(errors="replace").strip() or "unknown"
-        raise InUse(f"{path} is in use by another daemon, process {holder}; {_MEND}") from None
+        raise InUse(f"{path} is in use by another daemon, process {holder}; {mend}") from None
     os.ftruncate(handle, 0)
     os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
 
