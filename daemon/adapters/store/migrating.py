@@ -315,7 +315,7 @@ def _rows(connection: Connection, one: Table) -> Iterator[Sequence[Mapping[str, 
         if last is not None:
             after = query.where(tuple_(*key) > tuple_(*map(literal, last)))
         found = connection.execute(after).mappings()
-        some = [_taken_over(row) for row in found]
+        some = [_taken_over(dict(row)) for row in found]
         if some:
             yield some
         if len(some) < ROWS_AT_ONCE:
