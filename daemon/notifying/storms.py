@@ -57,7 +57,8 @@ else it sees when it looks again (`storm.STORM_LOOK_AGAIN`)."""
 @dataclass
 class _Gathered:
     """A storm in the making. `members`: when each that is open was opened; `closed`: those that
-    are not, and have carried its pages; `snapshot`: as it was put together last, while it holds."""
+    are not, and have carried its pages; `snapshot`: as it was put together last, while it holds;
+    `seen`: the members as they were then."""
 
     name: str
     began: datetime
@@ -65,6 +66,7 @@ class _Gathered:
     members: dict[str, datetime] = field(default_factory=dict)
     closed: dict[str, Incident] = field(default_factory=dict)
     snapshot: Storm | None = None
+    seen: dict[str, Incident] = field(default_factory=dict)
 
 
 class StormKeeper:
@@ -287,8 +289,10 @@ class StormKeeper:
 
     def _put_together(self, storm: _Gathered) -> Storm:
         order = sorted(storm.members, key=lambda name: (storm.members[name], name))
-        at_hand = (self._repository.at_hand(name) for name in order)
-        found = [one for one in at_hand if one is not None and one.closed is None]
+        # What is read anew just now is as it was last: else its pages would be called again.
+        as_known = {name: self._repository.at_hand(name) or storm.seen.get(name) for name in order}
+        found = [one for one in as_known.values() if one is not None and one.closed is None]
+        storm.seen = {one.id: one for one in found}
         # What is being merged calls nobody any more, so it carries nothing either.
         merging = tuple(one for one in found if one.organization.merging is not None)
         return Storm(
