@@ -15,6 +15,7 @@ import signal
 import sys
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 from importlib.metadata import version
 
 from daemon.adapters.service_manager import ServiceManager
@@ -41,6 +42,7 @@ from daemon.app.builders import (
 from daemon.app.daemon import Daemon
 from daemon.app.emergency import call_before_the_end
 from daemon.app.logs import configure_logging
+from daemon.app.opening import open_patiently
 from daemon.app.outgoing import literal_refusals, outgoing_places, session_for
 from daemon.app.shutdown import CLIENTS, CONNECTIONS, TRACED, Shutdown
 from daemon.app.tracing import tracer_for
@@ -105,7 +107,8 @@ async def _serve(
     shutdown.listen()
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload.set)
     async with AsyncExitStack() as stack:
-        opening = open_store(
+        opening = partial(
+            open_store,
             store_at(settings, environ),
             new=new_store,
             max_pending=settings.inbox.max_pending,
@@ -113,7 +116,9 @@ async def _serve(
             keyring=keyring_for(settings, environ),
             beside=settings.beside_store,
         )
-        store = await shutdown.enter(stack, "store", opening, share=1.0)
+        store = await open_patiently(shutdown, stack, opening)
+        if store is None:
+            return
         tracing = tracer_for(settings, version("stopgap"))
         tracer = await shutdown.enter(stack, "traces", tracing, TRACED)
         session = await shutdown.enter(stack, "http client", session_for(settings), CONNECTIONS)

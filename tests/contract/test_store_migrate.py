@@ -37,6 +37,7 @@ from daemon.core.incident import events as e
 from daemon.core.incident.events import Draft
 from daemon.core.ports.journal import Owed
 from daemon.core.ports.store import StoreFailure
+from daemon.core.recovery.guardrails import Freeze
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.seal import Keyring, Seal
 from tests.journal_scenes import BEGIN, Night
@@ -277,6 +278,24 @@ async def test_a_daemon_that_starts_on_what_has_moved_calls_people(
     with pytest.raises(StoreFailure) as refused:
         await _fill(file)
     assert refused.value.fault == "gone"
+
+
+async def test_text_that_postgresql_has_not_is_no_break_anywhere(
+    file: Path, postgresql_place: PostgresAddress, tmp_path: Path
+) -> None:
+    """A label may have U+0000 in it. What is made of it there is what the audit expects."""
+    async with open_store(file, keyring=KEYRING) as store:
+        night = Night(store.journal, "inc-1", "sh\0p")
+        await night.open()
+        await night.act()
+        await store.journal.freeze(
+            Freeze(scope="global", reason="a\0b", by="ada", at=BEGIN, until=None)
+        )
+    await migrate_store(file, postgresql_place, KEYRING)
+    async with open_store(postgresql_place, keyring=KEYRING) as store:
+        await Night(store.journal, "inc-2", "c\0rt").open()
+        assert (await audit_journal(store.journal)).breaks == []
+    await migrate_store(postgresql_place, tmp_path / "back.db", KEYRING)
 
 
 async def test_outcomes_that_wait_for_the_journal_are_not_left_behind(

@@ -62,6 +62,20 @@ async def test_listing_has_a_word_as_every_other_list(rig: Rig) -> None:
     assert listed == await runs("storm")
 
 
+async def test_what_is_read_anew_stays_one_of_it(rig: Rig) -> None:
+    """As when another replica's incidents are taken over: whoever looks in between must neither
+    forget the pages of the one that carries them, nor who still waits."""
+    members = await breaks_out(rig)
+    (before,) = rig.storms.storms
+    for name in members:
+        rig.repository.read_anew(name)
+    (between,) = rig.storms.storms
+    assert [one.id for one in between.members] == [one.id for one in before.members]
+    everybody = await everyone(rig, members)
+    (after,) = rig.storms.storms
+    assert sorted(map(id, after.members)) == sorted(map(id, everybody))
+
+
 async def test_it_is_listed_and_acted_on_from_the_command_line(rig: Rig) -> None:
     assert "there is no storm" in (await runs("storm")).out
     refused = await runs("storm", "ack")

@@ -43,6 +43,7 @@ from daemon.adapters.store.open_store import backend_for
 from daemon.adapters.store.place import StorePlace
 from daemon.adapters.store.postgresql import COMMIT_ROW
 from daemon.adapters.store.schema import meta, metadata
+from daemon.adapters.store.statements import storable
 from daemon.adapters.store.tables import MOVED_ROW, OWN_ROWS, must_be_of_today, must_not_have_moved
 from daemon.core.values.outcome import Permanent
 from daemon.core.values.seal import Keyring
@@ -314,12 +315,18 @@ def _rows(connection: Connection, one: Table) -> Iterator[Sequence[Mapping[str, 
         if last is not None:
             after = query.where(tuple_(*key) > tuple_(*map(literal, last)))
         found = connection.execute(after).mappings()
-        some = [{**row, _NOBODYS: ""} if _NOBODYS in row else dict(row) for row in found]
+        some = [_taken_over(dict(row)) for row in found]
         if some:
             yield some
         if len(some) < ROWS_AT_ONCE:
             return
         last = tuple(some[-1][one_column.name] for one_column in key)
+
+
+def _taken_over(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row as it is on either side, whichever database it comes from."""
+    taken = {name: storable(value) for name, value in row.items()}
+    return {**taken, _NOBODYS: ""} if _NOBODYS in taken else taken
 
 
 def _plain(one: Table) -> TableClause:

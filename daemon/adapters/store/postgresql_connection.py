@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any
 
 from daemon.adapters.store.place import PostgresAddress
+from daemon.adapters.store.statements import storable
 from daemon.core.values.outcome import Permanent
 
 CONNECT_SECONDS = 5
@@ -59,16 +60,16 @@ def connect_bounded(address: PostgresAddress, patience: float = ANSWER_SECONDS) 
 
 @cache
 def _text_dumpers() -> tuple[Any, ...]:
-    """PostgreSQL has no text with U+0000 in it, and what alerts say is not ours to refuse."""
+    """As `storable` has it, for every parameter of every statement."""
     from psycopg.types import string
 
     def without_nul(base: Any) -> Any:
         class TextDumper(base):  # type: ignore[misc]
-            """Text with U+FFFD in the place of each U+0000."""
+            """Text without U+0000."""
 
             def dump(self, obj: str) -> Any:
                 """As PostgreSQL takes it."""
-                return super().dump(obj.replace("\0", "\ufffd"))
+                return super().dump(storable(obj))
 
         return TextDumper
 

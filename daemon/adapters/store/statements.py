@@ -13,6 +13,12 @@ _VALUES = 1000  # in one IN (…): databases bound the parameters of a statement
 _CURSORS = count()
 
 
+def storable(value: Any) -> Any:
+    """As every database takes it: PostgreSQL has no text with U+0000 in it, and what alerts say is
+    not ours to refuse, so U+FFFD stands in its place."""
+    return value.replace("\0", "\ufffd") if isinstance(value, str) else value
+
+
 def insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
     """An INSERT that may have an ON CONFLICT clause."""
     if connection.dialect.name == "postgresql":

@@ -11,6 +11,7 @@ from typing import Any, get_args
 from daemon.adapters.store.auditing.findings import DERIVED, Break
 from daemon.adapters.store.auditing.replay import End
 from daemon.adapters.store.schema import to_stamp
+from daemon.adapters.store.statements import storable
 from daemon.core.incident import events as e
 from daemon.core.incident.fold import apply_event
 from daemon.core.incident.onset_facts import onset_facts
@@ -224,7 +225,9 @@ def _differences(
         "service": service_of(opened.key),
     }
     stored = dict(zip(HEAD_COLUMNS, head, strict=True))
-    if stored["title"] == folded.statement[:HEAD_TITLE_LENGTH]:  # as earlier versions wrote it
+    if stored["title"] == storable(
+        folded.statement[:HEAD_TITLE_LENGTH]
+    ):  # as earlier versions wrote it
         del expected["title"]
     if stored["outcome"] is not None:  # of an earlier version, too
         expected["pending"] = state.pending
@@ -234,4 +237,6 @@ def _differences(
             for name, value in onset_facts(folded)
         }
         expected |= facts
-    yield from ((name, value) for name, value in expected.items() if stored[name] != value)
+    for name, value in expected.items():
+        if storable(stored[name]) != storable(value):
+            yield name, value

@@ -17,6 +17,7 @@ from daemon.adapters.store.schema import (
     oncall_overrides,
     oncall_swaps,
 )
+from daemon.adapters.store.statements import storable
 
 _Named = Mapping[tuple[Any, ...], Mapping[str, Any]]
 """Primary key → columns by name."""
@@ -43,7 +44,7 @@ def check_tables(
     claimed = _keyed(replay.actions, _ACTION)
     yield from _compared("action", claimed, _keyed(_read(connection, actions_table), _ACTION))
     for incident, step, at, target in starts:
-        if (incident, step, target, at) not in claimed:
+        if (incident, step, storable(target), at) not in claimed:
             text = f"step {step} was started on {target}, but the ledger has no lock for it"
             yield Break(incident, text, EVIDENCE)
 
@@ -60,7 +61,7 @@ def _keyed(rows: Iterable[Mapping[str, Any]], key: tuple[str, ...]) -> _Named:
     """The rows by their key; a second one of the same key is told apart by its count."""
     found: dict[tuple[Any, ...], Mapping[str, Any]] = {}
     for row in rows:
-        name, count = tuple(row[column] for column in key), 1
+        name, count = tuple(storable(row[column]) for column in key), 1
         while (name if count == 1 else (*name, f"#{count}")) in found:
             count += 1
         found[name if count == 1 else (*name, f"#{count}")] = row
@@ -78,10 +79,12 @@ def _compared(kind: str, expected: _Named, stored: _Named) -> Iterator[Break]:
             yield Break(where, "the row was put there by something else than the daemon", DERIVED)
         else:
             for column, value in expected[name].items():
-                if stored[name][column] != value:
+                if storable(stored[name][column]) != storable(value):
                     difference = f"{column} is {stored[name][column]!r}, but {value!r} was written"
                     yield Break(where, difference, DERIVED)
 
 
 def _same(row: Mapping[str, Any], stored: Mapping[str, Any] | None) -> bool:
-    return stored is not None and all(stored[column] == row[column] for column in row)
+    return stored is not None and all(
+        storable(stored[column]) == storable(row[column]) for column in row
+    )
