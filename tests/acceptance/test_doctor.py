@@ -85,7 +85,7 @@ log: {{format: json}}
         assert state(found, "prometheus: ", "answers, version") == "ok"
         assert state(found, "its clock agrees with ours") == "ok"
         assert state(found, "daemon: it runs at", "is ready") == "ok"
-        assert state(found, "store: ", "newest incident is whole") == "ok"
+        assert state(found, "store: ", "; open: ") == "ok"
         assert state(found, "alertmanager: ", "answers, version") == "ok"
         assert state(found, "alertmanager: its alerts reach us by stopgap") == "ok"
         assert state(found, "a test alert came through it by stopgap in", "nobody here") == "ok"

@@ -268,6 +268,7 @@ async def test_an_address_that_would_be_refused_is_told_beforehand(
     ways = "contact: [{webhook: file:inward}, {webhook: file:meta}, "
     (home / "rules/roster.yaml").write_text(ROSTER.replace("contact: [", ways, 1))
     closed = SETTINGS.replace("outgoing: {allow: [127.0.0.0/8]}", "")
+    closed += "tracing: {endpoint: 'http://inward.test:4318/v1/traces'}\n"
     (home / "stopgap.yaml").write_text(closed)
     real = socket.getaddrinfo
 
@@ -282,6 +283,7 @@ async def test_an_address_that_would_be_refused_is_told_beforehand(
     assert "it leads to 127.0.0.1:80, which is loopback" in inward.text
     assert inward.mend == 'if it is meant, add "127.0.0.1:80" to `outgoing.allow` in stopgap.yaml'
     assert "link-local" in told["people.ada.contact 2 (webhook)"].text
+    assert "it leads to 127.0.0.1:4318" in told["tracing.endpoint"].text
     (home / "stopgap.yaml").write_text(
         closed + "outgoing: {allow: [127.0.0.0/8, 169.254.0.0/16]}\n"
     )

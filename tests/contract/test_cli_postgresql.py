@@ -20,7 +20,7 @@ from tests.contract.test_journal import NOW, OPEN, note, opened
 from tests.contract.test_postgresql_engine import unlike
 from tests.cutting_proxy import CuttingProxy
 from tests.journal_scenes import nights
-from tests.postgresql import Server
+from tests.postgresql import LOCKED, Server
 
 Runs = Callable[..., tuple[int, str]]
 
@@ -98,6 +98,33 @@ def proxy(postgresql: Server) -> Iterator[CuttingProxy]:
     found = CuttingProxy(postgresql.port)
     yield found
     found.close()
+
+
+async def test_a_database_that_lets_nobody_in_any_more_is_told_of_as_one_that_is_away(
+    postgresql: Server, postgresql_place: PostgresAddress
+) -> None:
+    """After its password was changed, say, and the server was restarted."""
+    name = postgresql_place.url.rpartition("/")[2]
+    postgresql.execute(f"CREATE ROLE {LOCKED} LOGIN SUPERUSER PASSWORD 'right'")
+    try:
+        async with open_store(unlike(postgresql_place, user=LOCKED, password="right")) as store:
+            watch = StoreWatch(store.condition, store.inbox, timedelta(minutes=1))
+            await opened(store.journal, "inc-1")
+            postgresql.execute(f"ALTER ROLE {LOCKED} PASSWORD 'other'")
+            sessions = f"pg_stat_activity WHERE datname = '{name}'"
+            postgresql.execute(f"SELECT pg_terminate_backend(pid) FROM {sessions}")  # noqa: S608
+            with pytest.raises(StoreDown, match="refuses the password") as caught:
+                await store.journal.append("inc-1", 1, [note()], OPEN)
+            assert caught.value.fault == "away"
+            assert "refuses the password" in watch.why_not()  # so /-/ready answers 503, too
+            with pytest.raises(StoreDown):
+                await watch.look()
+            postgresql.execute(f"ALTER ROLE {LOCKED} PASSWORD 'right'")
+            await watch.look()
+            assert watch.why_not() == ""
+    finally:
+        postgresql.execute(f"REASSIGN OWNED BY {LOCKED} TO CURRENT_USER", name)
+        postgresql.execute(f"DROP ROLE {LOCKED}")
 
 
 async def test_a_database_that_is_away_takes_no_alerts_and_calls_people_if_it_stays_so(

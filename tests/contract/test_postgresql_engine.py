@@ -125,6 +125,7 @@ async def test_what_keeps_from_connecting_is_said_with_its_mend(
     try:
         wrong = await failure(unlike(place, user=LOCKED, password="hunter2"))
         assert "refuses the password: correct the one in the address" in str(wrong)
+        assert isinstance(wrong, StoreDown)
         assert "hunter2" not in str(wrong)
         assert "refuses the password" in str(await failure(unlike(place, user=LOCKED)))
         right = unlike(place, user=LOCKED, password="right")

@@ -174,7 +174,9 @@ class PostgresBackend:
         if isinstance(error, PoolTimeout):
             return Temporary(f"{self}: no connection became free; too much is being read at once")
         return postgresql_failure(
-            error.orig if isinstance(error, DBAPIError | Unreachable) else error, str(self)
+            error.orig if isinstance(error, DBAPIError | Unreachable) else error,
+            str(self),
+            connecting=isinstance(error, Unreachable),
         )
 
     def damaged(self, finding: str) -> str:

@@ -102,13 +102,17 @@ _WORDS: tuple[tuple[str, _Meaning], ...] = (
         _Meaning("is no address that libpq understands; correct `store`"),
     ),
 )
-"""By what the server or libpq says while connecting; all but the temporary ones need a person."""
+"""By what the server or libpq says while connecting. Those without a fault need a person; to
+whoever has no other connection left, the server is away."""
 _NOT_THERE = _Meaning("cannot be reached; look whether the server runs, and at the network", "away")
 _SECRET = re.compile(r"(://[^\s/@:]*):[^\s/@]*@|(password\s*=\s*)\S+")
 
 
-def postgresql_failure(cause: BaseException | None, place: str) -> Temporary | Permanent:
-    """What psycopg raises, in a sentence that names the database and the mend."""
+def postgresql_failure(
+    cause: BaseException | None, place: str, *, connecting: bool = False
+) -> Temporary | Permanent:
+    """What psycopg raises, in a sentence that names the database and the mend. `connecting`: no
+    connection could be made, for whatever reason, so that nothing can be entrusted to it."""
     state = getattr(cause, "sqlstate", None)
     said = _said(cause)
     if state in _DAMAGED:
@@ -118,11 +122,13 @@ def postgresql_failure(cause: BaseException | None, place: str) -> Temporary | P
             "replica of the server, or restore its backup",
         )
     meaning = _meaning(cause, state, said)
+    if meaning is None and connecting:
+        meaning = _NOT_THERE
     if meaning is None:
         return Permanent(f"{place}: the database refused a statement: {said}")
     sentence = f"{place} {meaning.text} ({said})"
-    if meaning.fault is not None:
-        return StoreDown(meaning.fault, sentence)
+    if fault := meaning.fault or ("away" if connecting else None):
+        return StoreDown(fault, sentence)
     return Temporary(sentence)
 
 

@@ -149,8 +149,9 @@ async def _look_into(
     for found in breaks:
         yield wrong("store", str(found), f"`stopgap audit verify`; {found.mend}")
     if not breaks:
-        how = "" if thorough else "; it is too large to look through here: `stopgap store check`"
-        yield good("store", f"{place}: its newest incident is whole; open: {count}{how}")
+        how = "its newest incident is whole" if heads else "it has no incident yet"
+        rest = "" if thorough else "; `stopgap store check` looks through all of it"
+        yield good("store", f"{place}: {how}; open: {count}{rest}")
 
 
 async def check_address(installation: Installation) -> AsyncIterator[Finding]:
