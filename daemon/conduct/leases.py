@@ -235,8 +235,8 @@ class LeaseKeeper:
     async def _resume(self) -> None:
         """Conduct what is ours; a lease that is won back finds what nobody has taken meanwhile."""
         found = [one for one in await self._register.owned() if one not in self._owned]
-        self._owned.update(found)
         await self._inbox.start(self._fence.replica)
+        self._owned.update(found)
         self._takes(found)
         self.deliveries_came()
         await self._take_unfinished()

@@ -1,13 +1,13 @@
-"""A replica whose lease lapses or whose store does not answer, and which goes on afterwards: nothing
-is under way twice, and nothing that the store calls its own is left lying."""
+"""A replica whose lease lapses or whose store does not answer, and which goes on afterwards.
+Nothing is under way twice, and nothing that the store calls its own is left lying."""
 
 from __future__ import annotations
 
 import pytest
 
 from daemon.conduct.conductor import Conductor
-from daemon.core.incident import events as e
 from daemon.core.decision import SendPage
+from daemon.core.incident import events as e
 from daemon.core.ports.notification import Page
 from tests.fakes import Phone
 from tests.stories.stage import Stage, alert, healed_by
@@ -39,7 +39,7 @@ async def test_a_lease_that_is_over_before_it_is_missed_leaves_nothing_under_way
     acted_once(stage)
 
 
-@pytest.mark.parametrize("call", ["owned", "renew", "take_these"])
+@pytest.mark.parametrize("call", ["owned", "start", "renew", "take_these"])
 async def test_a_lease_is_won_back_though_the_store_fails_once_more(
     stage: Stage, call: str
 ) -> None:
