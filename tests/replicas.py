@@ -31,6 +31,10 @@ class Process:
         self.fence = Fence(name, instance or f"process of {name}")
         self.debts = MemoryDebts()
         self.cut = False
+        self.loses: set[str] = set()
+        """Calls whose answer is lost, once each, though they were carried out."""
+        self.ahead = 0.0
+        """Seconds by which its time of day is wrong."""
         self.appends = 0
         self.dies_at: int | None = None
         """At this append of its own it is to be killed: `dying` is set, and nothing is written."""
@@ -53,7 +57,7 @@ class Process:
         """Its clocks."""
         now = self._stands_at
         now = asyncio.get_running_loop().time() if now is None else now
-        return ClockReading(now, START + timedelta(seconds=now))
+        return ClockReading(now, START + timedelta(seconds=now + self.ahead))
 
     async def passes(self, appends: bool = False) -> None:
         """Wait for the way to be free. Raises Temporary if it is cut."""
@@ -82,6 +86,9 @@ class Way:
             await self._process.passes(appends=name in {"append", "open"})
             done = await found(*args, **more)
             await self._process.passes()
+            if name in self._process.loses:
+                self._process.loses.remove(name)
+                raise Temporary("the connection was lost while it answered")
             return done
 
         return through

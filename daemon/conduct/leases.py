@@ -157,6 +157,8 @@ class LeaseKeeper:
             self._renew_now.set()
             return
         self._owned.discard(incident)
+        # Of one whose opening came to nothing, or is not known to have come true, no owner is told.
+        self._behind = self._behind or not owner
         self._gives_up([incident])
 
     # ── the lease ────────────────────────────────────────────────────────────────────────────
@@ -247,9 +249,10 @@ class LeaseKeeper:
     async def _resume(self) -> None:
         """Conduct what is ours; a lease that is won back finds what nobody has taken meanwhile.
         Raises Temporary, Permanent."""
-        self._owned |= set(await self._register.owned())
+        found = [one for one in await self._register.owned() if one not in self._owned]
         await self._inbox.start(self._fence.replica)
-        await self._takes(list(self._owned))
+        self._owned.update(found)
+        await self._takes(found)
         self.deliveries_came()
         await self._take_unfinished()
 
