@@ -128,9 +128,9 @@ class StormKeeper:
         # Of the same moment it may be, too.
         search = IncidentSearch(status="closed", since=begin, until=oldest + _AFTER)
         for head in await self._repository.journal.heads(_MOST_FORMER, search):
-            incident = await self._read(head)
-            if incident is not None:
-                self._keep_closed(storm, incident)
+            former = await self._read(head)
+            if former is not None:
+                self._keep_closed(storm, former)
 
     def opening(self, incident: str) -> tuple[e.StormJoined, ...]:
         """What the journal of an incident that opens now begins with, if it is one of a storm.

@@ -14,16 +14,19 @@ from sqlalchemy import Engine, event
 
 from daemon.adapters.store import Store, open_store
 from daemon.conduct.starting import most_urgent_first
+from daemon.config.active import ActiveConfig, Live
 from daemon.core.incident import events as e
 from daemon.core.incident.outcome_facts import OutcomeFacts
 from daemon.core.ports.journal import Head, IncidentSearch, OpeningOutcome
 from daemon.core.reporting.figures import USUAL_PERIOD, figures
+from daemon.core.rules.rule import RuleBook
 from daemon.core.values.drill_key import drill_incident, drill_key
 from daemon.core.values.outcome import Permanent
 from daemon.notifying.storms import StormKeeper
+from daemon.recovering.autonomy import AutonomyKeeper
 from daemon.reporting import figures as reading
 from daemon.repository import READ_TOGETHER, IncidentRepository
-from tests.core.build import LIMITS, MINUTE, NOW, page_queued
+from tests.core.build import LIMITS, MINUTE, NOW, make_roster, make_rule, page_queued
 from tests.fakes import MemoryJournal
 
 
@@ -105,6 +108,19 @@ async def test_an_incident_that_is_unreadable_leaves_the_storm_one_page(
     await keeper.begin()
     (storm,) = keeper.storms
     assert {member.id for member in storm.members} == {"inc-1", "inc-2"}
+
+
+async def test_an_incident_that_is_unreadable_keeps_no_daemon_from_starting(
+    store: Store, path: Path
+) -> None:
+    await opens(fresh(store), "inc-0")
+    with closing(sqlite3.connect(path)) as shell:
+        shell.execute("UPDATE events SET body = '{}' WHERE seq = 2")
+        shell.commit()
+    active = Live(ActiveConfig(RuleBook([make_rule(rule="checkout")]), make_roster()))
+    keeper = AutonomyKeeper(fresh(store), store.notes, active)
+    await keeper.begin()
+    assert not keeper.withdrawn("checkout")
 
 
 async def test_what_changes_while_it_is_read_is_not_read_back(store: Store) -> None:
