@@ -93,15 +93,25 @@ class StormKeeper:
                 await self._recall(head)
             for storm in self._storms.values():
                 await self._recall_closed(storm)
-        except (Temporary, Permanent, UnknownIncident, ValueError) as error:
+        except (Temporary, Permanent) as error:
             _log.error("storms of before are not known; each incident pages", error=str(error))
+
+    async def _read(self, head: Head) -> Incident | None:
+        """The incident; None if it cannot be read, for which the others of its storm do not page
+        one by one. Raises Temporary."""
+        try:
+            return await self._repository.load(head.incident)
+        except (Permanent, UnknownIncident, ValueError) as error:
+            of = head.incident
+            _log.error("an incident is in no storm, for it is unreadable", of=of, error=str(error))
+            return None
 
     async def _recall(self, head: Head) -> None:
         if is_drill_incident(head.incident):
             return
-        incident = await self._repository.load(head.incident)
-        if incident.organization.held is not None:
-            return  # nobody is called for it, until it is released
+        incident = await self._read(head)
+        if incident is None or incident.organization.held is not None:
+            return  # nobody is called for what is held, until it is released
         since = incident.organization.released_at or incident.opened_at
         self._recent[incident.id] = since
         known = incident.storm
@@ -121,7 +131,9 @@ class StormKeeper:
         # Of the same moment it may be, too.
         search = IncidentSearch(status="closed", since=begin, until=oldest + _AFTER)
         for head in await self._repository.journal.heads(_MOST_FORMER, search):
-            self._keep_closed(storm, await self._repository.load(head.incident))
+            former = await self._read(head)
+            if former is not None:
+                self._keep_closed(storm, former)
 
     def opening(self, incident: str) -> tuple[e.StormJoined, ...]:
         """What the journal of an incident that opens now begins with, if it is one of a storm.

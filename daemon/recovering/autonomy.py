@@ -212,10 +212,14 @@ class AutonomyKeeper:
             await self._weigh(found)
 
     async def _load(self, incident: str) -> Incident | None:
-        """None if it has moved to the archive."""
+        """None if it has moved to the archive, or cannot be read: the records of the others are
+        kept, and a start does not fail for it. Raises Temporary."""
         try:
             return await self._repository.load(incident)
         except UnknownIncident:
+            return None
+        except (Permanent, ValueError) as error:
+            _log.error("an incident counts in no record", incident=incident, error=str(error))
             return None
 
     async def _weigh(self, found: Incident) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,15 +14,19 @@ from sqlalchemy import Engine, event
 
 from daemon.adapters.store import Store, open_store
 from daemon.conduct.starting import most_urgent_first
+from daemon.config.active import ActiveConfig, Live
 from daemon.core.incident import events as e
 from daemon.core.incident.outcome_facts import OutcomeFacts
 from daemon.core.ports.journal import Head, IncidentSearch, OpeningOutcome
 from daemon.core.reporting.figures import USUAL_PERIOD, figures
+from daemon.core.rules.rule import RuleBook
 from daemon.core.values.drill_key import drill_incident, drill_key
 from daemon.core.values.outcome import Permanent
+from daemon.notifying.storms import StormKeeper
+from daemon.recovering.autonomy import AutonomyKeeper
 from daemon.reporting import figures as reading
 from daemon.repository import READ_TOGETHER, IncidentRepository
-from tests.core.build import MINUTE, NOW, page_queued
+from tests.core.build import LIMITS, MINUTE, NOW, make_roster, make_rule, page_queued
 from tests.fakes import MemoryJournal
 
 
@@ -51,9 +56,11 @@ def statements() -> Iterator[list[str]]:
         event.remove(Engine, "before_cursor_execute", hear)
 
 
-async def opens(repository: IncidentRepository, name: str, rule: str = "checkout") -> None:
+async def opens(
+    repository: IncidentRepository, name: str, *more: e.Event, rule: str = "checkout"
+) -> None:
     opened = e.IncidentOpened(key=name, rule=rule, group_labels={}, title="t", team="shop")
-    await repository.open(name, name, [opened, page_queued()])
+    await repository.open(name, name, [opened, page_queued(), *more])
 
 
 def fresh(store: Store) -> IncidentRepository:
@@ -85,6 +92,35 @@ async def test_one_that_is_unreadable_is_no_other_s_trouble(store: Store, path: 
     assert (await repository.load("good")).seq == 2
     with pytest.raises(Permanent):
         await repository.load("bad")
+
+
+async def test_an_incident_that_is_unreadable_leaves_the_storm_one_page(
+    store: Store, path: Path
+) -> None:
+    names = ["inc-0", "inc-1", "inc-2"]
+    joined = e.StormJoined(storm="0301-1400", began=NOW)
+    for name in names:
+        await opens(fresh(store), name, joined)
+    with closing(sqlite3.connect(path)) as shell:
+        shell.execute("UPDATE events SET body = '{}' WHERE incident = 'inc-0' AND seq = 2")
+        shell.commit()
+    keeper = StormKeeper(fresh(store), replace(LIMITS, storm=1))
+    await keeper.begin()
+    (storm,) = keeper.storms
+    assert {member.id for member in storm.members} == {"inc-1", "inc-2"}
+
+
+async def test_an_incident_that_is_unreadable_keeps_no_daemon_from_starting(
+    store: Store, path: Path
+) -> None:
+    await opens(fresh(store), "inc-0")
+    with closing(sqlite3.connect(path)) as shell:
+        shell.execute("UPDATE events SET body = '{}' WHERE seq = 2")
+        shell.commit()
+    active = Live(ActiveConfig(RuleBook([make_rule(rule="checkout")]), make_roster()))
+    keeper = AutonomyKeeper(fresh(store), store.notes, active)
+    await keeper.begin()
+    assert not keeper.withdrawn("checkout")
 
 
 async def test_what_changes_while_it_is_read_is_not_read_back(store: Store) -> None:

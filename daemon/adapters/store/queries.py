@@ -108,11 +108,11 @@ def alert_sightings(since: datetime, connection: Connection) -> list[AlertSighti
         .limit(_LOOKED_AT)
     )
     newest: dict[tuple[str, str], AlertSighting] = {}
-    for incident, rule, at, body in connection.execute(query):
+    for incident, rule, stamp, body in connection.execute(query):
         event = decode(body)
-        for alert in event.alerts if isinstance(event, AlertsReceived) else ():
-            sighting = AlertSighting(
-                alert=alert.name, rule=rule, incident=incident, at=datetime.fromisoformat(at)
-            )
-            newest.setdefault((alert.name, incident), sighting)
+        alerts = event.alerts if isinstance(event, AlertsReceived) else ()
+        for name in dict.fromkeys(alert.name for alert in alerts):
+            if (name, incident) not in newest:
+                at = datetime.fromisoformat(stamp)
+                newest[name, incident] = AlertSighting(name, rule, incident, at)
     return list(newest.values())

@@ -196,14 +196,14 @@ class RuleOpenings(Frozen):
     last_at: Moment
 
 
-class AlertSighting(Frozen):
+class AlertSighting(NamedTuple):
     """An alert, by its name, in one incident. `rule` is empty if none matched it; `at` is when
     Alertmanager last had news of it."""
 
     alert: str
     rule: str
     incident: str
-    at: Moment
+    at: datetime
 
 
 class Journal(Protocol):

@@ -17,7 +17,7 @@ somebody had acknowledged before.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from statistics import fmean, median
@@ -218,15 +218,22 @@ def _named(
     earlier: _Manual,
     by: str,
 ) -> tuple[NamedFigures, ...]:
-    names = sorted({getattr(head, by) for head in (*now, *before)})
+    now_by, before_by = _grouped(now, by), _grouped(before, by)
     return tuple(
         NamedFigures(
             name=name,
-            now=_figure_set([h for h in now if getattr(h, by) == name], manual),
-            before=_figure_set([h for h in before if getattr(h, by) == name], earlier),
+            now=_figure_set(now_by[name], manual),
+            before=_figure_set(before_by[name], earlier),
         )
-        for name in names
+        for name in sorted({*now_by, *before_by})
     )
+
+
+def _grouped(heads: Sequence[OpeningOutcome], by: str) -> defaultdict[str, list[OpeningOutcome]]:
+    groups: defaultdict[str, list[OpeningOutcome]] = defaultdict(list)
+    for head in heads:
+        groups[getattr(head, by)].append(head)
+    return groups
 
 
 def _figure_set(heads: Sequence[OpeningOutcome], manual: _Manual) -> FigureSet:
