@@ -47,7 +47,9 @@ class Life:
     ended_at: float | None = None
     steps: int = 0
     dies_at_step: int | None = None
-    tasks: list[asyncio.Task[Any]] = field(default_factory=list)
+    suspended: bool = False
+    held_up: list[Any] = field(default_factory=list)
+    """What would have run while it is suspended."""
 
     def __repr__(self) -> str:
         return f"life {self.number} of replica {self.replica}"
@@ -99,6 +101,20 @@ class SimulationLoop(asyncio.BaseEventLoop):
         if not life.ended:
             life.ended, life.ended_at = True, self.now
             self.on_death(life)
+
+    def suspend(self, life: Life, seconds: float) -> None:
+        """Nothing of that life runs for so long, while all clocks go on; then all that has waited
+        runs in any order. As by SIGSTOP, or a virtual machine that is moved."""
+        if life.suspended or life.ended:
+            return
+        life.suspended = True
+
+        def resume() -> None:
+            life.suspended = False
+            self._ready.extend(life.held_up)
+            life.held_up = []
+
+        self.outside(seconds, resume)
 
     def outside(self, delay: float, work: Callable[[], None]) -> None:
         """Let the world do something after so many seconds, whoever lives then."""
@@ -176,6 +192,9 @@ class SimulationLoop(asyncio.BaseEventLoop):
             return
         life = handle._context.get(LIFE)
         if life is not None:
+            if life.suspended and not life.ended:
+                life.held_up.append(handle)
+                return
             if not life.ended:
                 life.steps += 1
                 if life.steps == life.dies_at_step:

@@ -105,6 +105,7 @@ class Outside:
         self.posted: Callable[[Posted], None] = lambda _: None
         self.met: set[FaultKind] = set()
         """The kinds of faults that something ran into."""
+        self.did: Callable[[Life, Sequence[str]], None] = lambda _, __: None
         self.calm = False
         self._effects: dict[tuple[int, str], int] = {}
         self._runs_begun = 0
@@ -147,6 +148,7 @@ class Outside:
                 self.loop.end(life)
         must_live(life)
         done = do()
+        self.did(life, [f"effect {what}"])
         for name, number in numbers:
             if self.counted("crash after an effect", number, name):
                 self.loop.end(life)

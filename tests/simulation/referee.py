@@ -16,11 +16,12 @@ from typing import Literal
 from daemon.core.incident import events as e
 from daemon.core.incident.fold import apply_event
 from daemon.core.incident.state import Incident
+from daemon.core.ports.journal import Owed
 from daemon.core.recovery.approvals import Approvals
 from daemon.core.recovery.plan import content_of
 from daemon.core.values.seal import UNKEYED
 from tests.simulation import setting
-from tests.simulation.loop import Life
+from tests.simulation.loop import LIFE, Life
 from tests.simulation.outside import Outside, Posted, Rang, Run
 from tests.simulation.store import Disk
 
@@ -39,9 +40,12 @@ Invariant = Literal[
     "what is remembered is what was written",
     "no veto is passed over",
     "no freeze is passed over",
+    "only who has the lease begins",
 ]
 INVARIANTS: tuple[Invariant, ...] = Invariant.__args__  # type: ignore[attr-defined]
 
+_BEGINS = (e.StepStarted, e.StepPrepared, e.EffectClaimed)
+"""What lets something begin that is done to the world."""
 PATIENCE = 2 * setting.WAIT.total_seconds() + 45.0
 """Seconds within which an open incident that nobody took has rung somebody again: the longest wait
 between two calls that reach anybody, the backoff of one that failed, and the watchdog's round."""
@@ -79,6 +83,12 @@ class Referee:
         self._automatic: list[tuple[datetime, str, str]] = []
         self._frozen: Callable[[str, str], str] = lambda _, __: ""
         self.told: Callable[[str], None] = lambda _: None
+        self.limits = setting.TIGHT if outside.scenario.tight else setting.LIMITS
+        self.may_begin: Callable[[Life, str], bool] = lambda _, __: True
+        """Whether a life's replica has the lease of an incident."""
+        self.owed: Callable[[int], Sequence[Owed]] = lambda _: ()
+        """What a replica has kept of outcomes that its store did not take."""
+        self._calm_since = 0.0
 
     @property
     def now(self) -> float:
@@ -120,6 +130,7 @@ class Referee:
     def _judge(self, before: Incident, entry: e.Entry) -> None:
         """What may not be written of an incident that stands so."""
         event = entry.event
+        self._with_lease(entry)
         match event:
             case e.StepStarted():
                 self._started(before, event, entry.at)
@@ -133,6 +144,14 @@ class Referee:
                 self._defect(before, event)
             case _:
                 pass
+
+    def _with_lease(self, entry: e.Entry) -> None:
+        life = LIFE.get()
+        if life is None or not isinstance(entry.event, _BEGINS):
+            return
+        if not self.may_begin(life, entry.incident):
+            text = f"{entry.event.kind} of {entry.incident} by {life}, which has no lease"
+            self.fail("only who has the lease begins", text)
 
     def _started(self, before: Incident, event: e.StepStarted, at: datetime) -> None:
         state, name = before.step(event.step), f"step {event.step} of {before.id}"
@@ -161,14 +180,14 @@ class Referee:
             self.fail("no freeze is passed over", f"{name} starts while {frozen} is frozen")
 
     def _budgets(self, name: str, incident: Incident, at: datetime) -> None:
-        window = setting.LIMITS.budget_window
+        window = self.limits.budget_window
         recent = [one for one in self._automatic if one[0] > at - window]
         counts = {
             "rule": sum(rule == incident.rule for _, rule, _ in recent),
             "team": sum(team == incident.opened.team for _, _, team in recent),
             "global": len(recent),
         }
-        for level, budget in setting.LIMITS.budgets.items():
+        for level, budget in self.limits.budgets.items():
             if counts.get(level, 0) >= budget:
                 self.fail(
                     "budgets hold", f"{name}: {counts[level]} of {budget} were spent ({level})"
@@ -224,6 +243,15 @@ class Referee:
         if (rang.incident, rang.page) in self._delivered:
             text = f"{rang.page} of {rang.incident} rings after it was delivered"
             self.fail("no page twice", text)
+        owed = self.owed(self.lives[rang.life].replica)
+        if any(
+            isinstance(draft.event, e.PageDelivered) and draft.event.page == rang.page
+            for one in owed
+            if one.incident == rang.incident
+            for draft in one.drafts
+        ):
+            text = f"{rang.page} of {rang.incident} rings, whose delivery is kept as owed"
+            self.fail("no page twice", text)
         for other in again:
             if other.answered and not self.lives[other.life].ended:
                 text = f"{rang.page} of {rang.incident} rings twice, at {other.at:.1f} too"
@@ -262,13 +290,14 @@ class Referee:
             self._calling_since.setdefault(incident.id, self.now)
 
     def _defect(self, before: Incident, event: e.EscalationDefect) -> None:
-        if not self.outside.scenario.faults:
+        if not self.outside.scenario.faults or self.now - self._calm_since > PATIENCE:
             self.fail(
                 "no defect of ours", f"the watchdog had to call for {before.id}: {event.text}"
             )
 
     def look(self, calm_since: float) -> None:
         """Every few seconds: is anybody forgotten? Nothing went wrong since `calm_since`."""
+        self._calm_since = calm_since
         for incident, since in self._calling_since.items():
             if self._snoozed(self.incidents[incident]):
                 continue
