@@ -41,6 +41,7 @@ Invariant = Literal[
     "no veto is passed over",
     "no freeze is passed over",
     "only who has the lease begins",
+    "what is due is done",
 ]
 INVARIANTS: tuple[Invariant, ...] = Invariant.__args__  # type: ignore[attr-defined]
 
@@ -51,6 +52,8 @@ PATIENCE = 2 * setting.WAIT.total_seconds() + 45.0
 between two calls that reach anybody, the backoff of one that failed, and the watchdog's round."""
 PROMPT = 25.0
 """Seconds within which it has rung somebody at all, besides what the first page may be held."""
+DONE_IN = 25.0
+"""Seconds within which a new incident was measured, and a closed one has its review."""
 TAKEN_IN = 20.0
 """Seconds within which an accepted alert is in an incident, once nothing is in the way."""
 
@@ -89,6 +92,8 @@ class Referee:
         self.owed: Callable[[int], Sequence[Owed]] = lambda _: ()
         """What a replica has kept of outcomes that its store did not take."""
         self._calm_since = 0.0
+        self._opened: dict[str, float] = {}
+        self._closed: dict[str, float] = {}
 
     @property
     def now(self) -> float:
@@ -111,11 +116,16 @@ class Referee:
             if before is None:
                 assert isinstance(entry.event, e.IncidentOpened)
                 after = Incident(entry.incident, entry.at, entry.event, entry.seq)
+                self._opened[entry.incident] = self.now
             else:
                 self._judge(before, entry)
                 after = apply_event(before, entry.at, entry.event, entry.by)
                 after = replace(after, seq=entry.seq)
             self.incidents[entry.incident] = after
+            if after.closed is not None:
+                self._closed.setdefault(after.id, self.now)
+            else:
+                self._closed.pop(after.id, None)
             self.kinds[entry.event.kind] += 1
             self.told(f"{entry.incident} {entry.seq} {entry.by}: {entry.event.describe()[:110]}")
             self._waits(after)
@@ -172,8 +182,9 @@ class Referee:
                 text = f"{name} started by itself and is {standing}"
                 self.fail("a confirmed problem and a valid approval", text)
             self._budgets(name, before, at)
-        if state.vetoed_by:
-            self.fail("no veto is passed over", f"{name} was vetoed by {state.vetoed_by}")
+        if state.vetoed_by or before.paused_by or before.closed is not None:
+            stopped = f"vetoed {state.vetoed_by}, paused {before.paused_by}, {before.closed}"
+            self.fail("no veto is passed over", f"{name} starts: {stopped}")
         service = before.group_labels.get("service", "")
         frozen = self._frozen(before.opened.team, service)
         if frozen:
@@ -298,6 +309,7 @@ class Referee:
     def look(self, calm_since: float) -> None:
         """Every few seconds: is anybody forgotten? Nothing went wrong since `calm_since`."""
         self._calm_since = calm_since
+        self._is_done(calm_since)
         for incident, since in self._calling_since.items():
             if self._snoozed(self.incidents[incident]):
                 continue
@@ -311,6 +323,23 @@ class Referee:
         for at, identity, status, began, _ended in self.accepted:
             if status == "firing" and self.now - max(at, calm_since) > TAKEN_IN:
                 self._taken_in(identity, began)
+
+    def _is_done(self, calm_since: float) -> None:
+        for incident in self.incidents.values():
+            if incident.organization.merging:
+                continue
+            closed = self._closed.get(incident.id)
+            measurable = incident.rule in setting.book().rules
+            if closed is not None and not incident.review:
+                late = self.now - max(closed, calm_since) > DONE_IN
+                what = "has no review"
+            elif closed is None and measurable and incident.problem is None:
+                late = self.now - max(self._opened[incident.id], calm_since) > DONE_IN
+                what = "was never measured"
+            else:
+                continue
+            if late:
+                self.fail("what is due is done", f"{incident.id} {what}")
 
     def _snoozed(self, incident: Incident) -> bool:
         """Whether somebody has answered a call: not now, or not I."""

@@ -142,6 +142,8 @@ class Replica:
             async with asyncio.TaskGroup() as group:
                 for part in parts:
                     group.create_task(part)
+        except GeneratorExit:
+            raise  # the simulation is over
         except BaseException as error:
             self._defect(f"a part of the daemon ended: {error!r}")
             raise

@@ -397,7 +397,7 @@ def _after(draw: _Draw, kind: FaultKind, what: str) -> Fault:
 
 
 def _suspended(draw: _Draw, what: str) -> Fault:
-    seconds = draw.one((1.0, 11.0, 14.0, 16.0, 20.0, 40.0))
+    seconds = draw.one((1.0, 11.0, 13.0, 15.5, 17.0, 20.0, 40.0))
     return Fault("suspended", what=what, count=draw.one((1, 1, 2, 3)), size=seconds)
 
 
@@ -416,7 +416,8 @@ def _two_on_one_target(draw: _Draw) -> _Stretch:
     """Two incidents whose steps act on the same target begin at once."""
     fires = draw.within(50, 80)
     script = _sure(draw, "shop", "never", fires)
-    script += _sure(draw, "cart", "never", fires + draw.one((0.0, 0.0, 0.01, 0.3)))
+    # One change explains both.
+    script += _sure(draw, "cart", "never", fires + draw.one((0.0, 0.0, 0.01, 0.3)))[1:]
     return script, _one_of_all(draw, 0.3)
 
 
@@ -427,12 +428,56 @@ def _people_react(draw: _Draw) -> _Stretch:
     deeds = ("veto", "veto", "veto", "skip", "pause", "acknowledge", "take over", "approve")
     for _ in range(draw.one((1, 2, 4))):
         delay = draw.one((0.0, 0.001, draw.within(0, 0.05), draw.within(0, 1.5)))
-        kind = draw.one(("ProblemDefined", "ProblemDefined", "StepStarted", "StepStarted"))
+        kind = draw.one(("ProblemDefined", "StepStarted", "StepStarted"))
         what, number = draw.one(deeds), draw.one((1, 1, 2))
-        more = (service, number, service, kind, draw.one((1, 1, 2)))
+        more = (service, number, service, kind, number)
         script.append(Item("reaction", delay, what, draw.one(PEOPLE), more))
     slow = [Fault("disk slow", 0.0, FAULTS_END, size=draw.within(0.05, 1.0))]
     return script, slow if draw.chance(0.5) else _one_of_all(draw, 0.3)
+
+
+def _veto_at_the_start(draw: _Draw) -> _Stretch:
+    """Somebody stops a step while its start is being decided, and the store takes its time."""
+    script = _sure(draw, "shop", draw.one(("rollback", "flag_off")))
+    slow = Fault("disk slow", 0.0, FAULTS_END, size=draw.within(0.1, 1.0))
+    what, delay = draw.one(("veto", "veto", "pause")), draw.within(0, 2 * slow.size)
+    more = ("shop", 1, "shop", "ProblemDefined", 1)
+    return [*script, Item("reaction", delay, what, draw.one(PEOPLE), more)], [slow]
+
+
+def _crash_while_it_runs(draw: _Draw) -> _Stretch:
+    """The daemon dies while an action is at work, or before its end is written down."""
+    service = draw.one(("shop", "cart", "shop"))
+    script = _sure(draw, service, draw.one(("rollback", "flag_off", "never")))
+    crash = Fault("crash after that", what="effect run", count=draw.one((1, 1, 2)))
+    faults = [replace(crash, size=draw.within(0.0, 9.0))]
+    if draw.chance(0.3):
+        faults.append(Fault("restart late", size=draw.within(5, 60)))
+    return script, faults + _one_of_all(draw, 0.15)
+
+
+def _crash_at_a_delivery(draw: _Draw) -> _Stretch:
+    """The daemon dies while it takes in an alert that nobody sends again."""
+    service = draw.one(("shop", "mail", "mail"))
+    script = _sure(draw, service, "rollback")
+    what = draw.one(("put", "processed", "processed", "IncidentOpened"))
+    crash = Fault("crash after that", what=what, count=draw.one((1, 1, 2)))
+    return script, [replace(crash, size=draw.one((0.0, 0.0, 0.02)))]
+
+
+def _store_away_a_moment(draw: _Draw) -> _Stretch:
+    """The store fails for seconds in the middle of what nothing else would wake the daemon for."""
+    service = draw.one(("shop", "search", "search"))
+    script = _sure(draw, service, "itself")
+    what = draw.one(("IncidentOpened", "EffectClaimed", "PageDelivered", "IncidentClosed"))
+    fails = Fault("disk fails after that", what=what, count=1, size=draw.within(0.3, 3))
+    reacts = ("acknowledge", "close")
+    for deed in reacts[: draw.one((0, 1, 2))]:
+        kind = "PageDelivered" if deed == "acknowledge" else "ResponderArrived"
+        delay = draw.within(0, 20)
+        more = (service, 1, service, kind, 1)
+        script.append(Item("reaction", delay, deed, draw.one(PEOPLE), more))
+    return script, [fails]
 
 
 def _crash_at_work(draw: _Draw) -> _Stretch:
@@ -469,7 +514,8 @@ def _replica_suspended(draw: _Draw) -> _Stretch:
     service = draw.one(("shop", "cart", "search"))
     script = _sure(draw, service, draw.one(("rollback", "flag_off", "never")))
     faults = [_suspended(draw, draw.one(_BEGUN)) for _ in range(draw.one((1, 2)))]
-    return script, [*faults, Fault("second replica", at=draw.one((0.0, draw.within(0, 40))))]
+    begins = draw.one((0.0, draw.within(0, 40), draw.within(100, 200)))
+    return script, [*faults, Fault("second replica", at=begins)]
 
 
 def _nobody_hears(draw: _Draw) -> _Stretch:
@@ -491,9 +537,11 @@ def _one_of_all(draw: _Draw, share: float) -> list[Fault]:
 _STRETCHES: tuple[Callable[[_Draw], _Stretch], ...] = (
     _two_on_one_target,
     _people_react,
-    _people_react,
+    _veto_at_the_start,
     _crash_at_work,
-    _crash_at_work,
+    _crash_while_it_runs,
+    _crash_at_a_delivery,
+    _store_away_a_moment,
     _disk_at_outcomes,
     _plan_to_its_end,
     _replica_suspended,
