@@ -219,10 +219,7 @@ class _Simulation:
         """A daemon has written these kinds of things, or done them: faults and people that are
         aimed at one of them come now, or soon."""
         for name in names:
-            self.done[name] += 1
-            for item in self.scenario.script:
-                if item.kind == "reaction" and item.more[3:] == (name, self.done[name]):
-                    self.loop.outside(item.at, partial(self._react, item))
+            self._count(name)
             crash = self.outside.counted("crash after that", self.done[name], name)
             if crash and crash.size:
                 self.loop.outside(crash.size, partial(self._crash, life))
@@ -234,9 +231,15 @@ class _Simulation:
                 self.failing_until = min(self.failing_until, FAULTS_END)
                 self.held_up_until = max(self.held_up_until, self.failing_until)
 
+    def _count(self, name: str) -> None:
+        self.done[name] += 1
+        for item in self.scenario.script:
+            if item.kind == "reaction" and item.more[3:] == (name, self.done[name]):
+                self.loop.outside(item.at, partial(self._react, item))
+
     def _asked(self, life: Life, names: Sequence[str]) -> None:
         for name in names:
-            self.done[f"ask {name}"] += 1
+            self._count(f"ask {name}")
             stops = self.outside.counted("suspended", self.done[f"ask {name}"], name)
             if stops:
                 self._tell(f"{life} is suspended for {stops.size} s")

@@ -138,7 +138,8 @@ class Disk:
         self.after_commit: Callable[[Life], bool] = lambda _: True
         self.committed: Callable[[Sequence[e.Entry]], None] = lambda _: None
         self.asked: Callable[[Life, Sequence[str]], None] = lambda _, __: None
-        """Hears what a daemon is about to write, by the kinds of its events."""
+        """Hears what a daemon is about to write, by the kinds of its events, and that it asks whether
+        a step may start ("guard")."""
         self.wrote: Callable[[Life, Sequence[str]], None] = lambda _, __: None
         """Hears what it has written: the kinds of events, and of a store in memory the call."""
         self.owed: dict[int, Sequence[Owed]] = {}
@@ -450,6 +451,8 @@ class Transactions:
             loop, life = asyncio.get_running_loop(), LIFE.get()
             if name == "append" and life is not None:
                 self._disk.asked(life, [draft.event.kind for draft in args[2]])
+            elif name == "guard" and life is not None:
+                self._disk.asked(life, [name])
             work = partial(transact, partial(found, *args, **more), name)
             return await to_its_end(_in_thread(loop, work), "store")
 
