@@ -412,9 +412,9 @@ class IncidentRepository:
         """Believe the journal about this incident next time, for others have written there."""
         self._known.pop(incident, None)
 
-    def forget(self, incident: str) -> None:
-        """Drop what is kept for an incident that is over."""
-        self._known.pop(incident, None)
+    def leave(self, incident: str) -> None:
+        """Nobody here waits for the incident any more. While it is open, it stays known: another
+        replica conducts it, and we hear of that."""
         self._bells.pop(incident, None)
 
     def _notify(self, before: Incident | None, after: Incident, events: Sequence[Event]) -> None:
@@ -454,7 +454,7 @@ class IncidentRepository:
         if incident in self._bells:
             self._bells[incident].set()
         elif after.closed is not None:
-            self.forget(incident)
+            self.leave(incident)
 
     def _remember(self, incident: Incident) -> Incident:
         if incident.closed is None:

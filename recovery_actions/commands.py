@@ -16,7 +16,7 @@ import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -41,6 +41,7 @@ _LOOK_EVERY = 0.1
 """Seconds between two looks at the size of the spool."""
 
 _SECRET_PREFIX = "STOPGAP_"  # noqa: S105 (the beginning of variables' names)
+_STORE_PASSWORD = "PGPASSWORD"  # noqa: S105 (a variable's name, which libpq has chosen)
 _SHOWN_LINES = 3
 _SHOWN_CHARACTERS = 200
 
@@ -205,13 +206,22 @@ def _start(
         list(argv),
         executable=program,
         cwd=base.absolute(),
-        env={k: v for k, v in os.environ.items() if not k.startswith(_SECRET_PREFIX)},
+        env=_inherited(os.environ),
         stdin=subprocess.DEVNULL,
         stdout=spool,
         stderr=errors or spool,
         start_new_session=True,
         umask=umask,
     )
+
+
+def _inherited(environ: Mapping[str, str]) -> dict[str, str]:
+    """What a command sees of our environment: none of the names that hold our own secrets."""
+    return {
+        name: value
+        for name, value in environ.items()
+        if not name.startswith(_SECRET_PREFIX) and name != _STORE_PASSWORD
+    }
 
 
 def _reap(process: subprocess.Popen[bytes], most: timedelta | None = None) -> asyncio.Future[int]:

@@ -113,7 +113,7 @@ class Daemon:
             store,
             self._version,
             lambda: self._observer,
-            lambda: self._active.now.rules,
+            lambda: self._active.now,
         )
         self._ready = False
         self._certificate = certificate_for(settings)
@@ -213,9 +213,13 @@ class Daemon:
             now,
             self._observer,
             settings.base,
-            lambda: pending_settings(settings, self._environ),
+            lambda: pending_settings(settings, self._environ, self._judge_addresses),
             self._service.reloading,
         )
+
+    def _judge_addresses(self, written: Settings) -> None:
+        """What the next start would refuse of them. Raises Permanent."""
+        refuse_literally(written, secret_reader(written, self._environ))
 
     def _build_stages(self) -> None:
         """What runs: intake, conductor, watchdog, emergency calls, the comparing."""

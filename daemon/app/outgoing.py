@@ -10,6 +10,7 @@ from daemon.adapters.outgoing.sessions import outgoing_session
 from daemon.config.settings import Settings
 from daemon.core.people.roster import Roster
 from daemon.core.values.outcome import Permanent
+from daemon.core.values.outgoing import AddressRefused
 
 
 def session_for(settings: Settings) -> aiohttp.ClientSession:
@@ -20,8 +21,20 @@ def session_for(settings: Settings) -> aiohttp.ClientSession:
 def refuse_literally(settings: Settings, secret: Callable[[str], str]) -> None:
     """Raises AddressRefused naming the first setting whose address nothing may lead to, as far as
     that is seen without resolving its name."""
-    for place, url in outgoing_places(settings, None, secret):
-        settings.outgoing.policy.at(place).check_literally(url)
+    for refusal in literal_refusals(settings, None, secret):
+        raise refusal
+
+
+def literal_refusals(
+    settings: Settings, roster: Roster | None, secret: Callable[[str], str]
+) -> Iterator[AddressRefused]:
+    """What is said of each address of the settings, and of the roster if one is given, that nothing
+    may lead to, as far as that is seen without resolving its name."""
+    for place, url in outgoing_places(settings, roster, secret):
+        try:
+            settings.outgoing.policy.at(place).check_literally(url)
+        except AddressRefused as refusal:
+            yield refusal
 
 
 def outgoing_places(

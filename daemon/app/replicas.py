@@ -14,9 +14,9 @@ from daemon.app.builders import now
 from daemon.app.sharing import is_shared, read_clocks
 from daemon.conduct.conductor import Conductor
 from daemon.conduct.leases import LeaseKeeper
+from daemon.config.active import ActiveConfig
 from daemon.config.settings import Settings
 from daemon.core.ports.replicas import SOLE, Fence, Ownership, ReplicaRegister, ReplicaSurvey
-from daemon.core.rules.rule import RuleBook
 from daemon.instrumentation import Observer
 from daemon.intake.intake import Intake
 from daemon.reporting import reviews
@@ -31,25 +31,29 @@ def fence_for(settings: Settings, *, shared: bool) -> Fence:
 
 
 class RulesDigest:
-    """Tells rules from others, in a few letters; worked out once for each that come in force."""
+    """Tells what the rules folder has put in force from anything else, in a few letters: rules,
+    roster, approvals, freeze windows. Worked out once for each that come in force."""
 
-    def __init__(self, rules: Callable[[], RuleBook]) -> None:
-        self._rules = rules
-        self._of: RuleBook | None = None
+    def __init__(self, active: Callable[[], ActiveConfig]) -> None:
+        self._active = active
+        self._of: ActiveConfig | None = None
         self._digest = ""
 
     def __call__(self) -> str:
-        """That of the rules in force now."""
-        rules = self._rules()
-        if rules is not self._of:
-            texts = (rule.model_dump_json() for _, rule in sorted(rules.rules.items()))
+        """That of what is in force now."""
+        active = self._active()
+        if active is not self._of:
+            rules = (rule for _, rule in sorted(active.rules.rules.items()))
+            parts = (*rules, active.roster, active.approvals, active.freezes)
+            texts = [part.model_dump_json() for part in parts]
+            texts += (f"{name}\n{text}" for name, text in sorted(active.freezes.calendars.items()))
             self._digest = hashlib.sha256("\n".join(texts).encode()).hexdigest()[:12]
-            self._of = rules
+            self._of = active
         return self._digest
 
 
 class ReplicaPlace:
-    """This daemon's place among the replicas; `rules`: those in force."""
+    """This daemon's place among the replicas; `active`: what is in force."""
 
     def __init__(
         self,
@@ -57,14 +61,14 @@ class ReplicaPlace:
         store: Store,
         version: str,
         observer: Callable[[], Observer],
-        rules: Callable[[], RuleBook],
+        active: Callable[[], ActiveConfig],
     ) -> None:
         shared, lease = is_shared(store), settings.replica.lease
         self.fence = fence_for(settings, shared=shared)
         self.register: ReplicaRegister = SqlReplicas(
             store.journal.database, self.fence, version, lease if shared else None, now
         )
-        self._rules = RulesDigest(rules)
+        self._rules = RulesDigest(active)
         self.keeper = (
             LeaseKeeper(
                 self.register, store.inbox, self.fence, lease, read_clocks, self._rules, observer

@@ -31,7 +31,7 @@ from daemon.config.settings import Settings, environment, secret
 from daemon.core.rules.rule import RuleBook
 from daemon.core.values.formats import printable
 from daemon.core.values.outcome import Permanent, Temporary
-from daemon.core.values.outgoing import NOTHING_ALLOWED
+from daemon.core.values.outgoing import NOTHING_ALLOWED, AddressRefused, OutgoingPolicy
 from daemon.onboarding.prometheus_rules import Alerting, read_rules
 from daemon.onboarding.recording_rules import RecordingRules
 from daemon.onboarding.rule_drafts import RuleDraft, draft_rules
@@ -112,7 +112,8 @@ def init_command(directory: Path, prometheus: str | None, access: AccessSettings
             access, base = known.prometheus.every[server], known.base
         else:
             base = Path()
-        alerts, recordings, labels = _read_prometheus(prometheus, access, base)
+        policy = None if known is None else known.outgoing.policy
+        alerts, recordings, labels = _read_prometheus(prometheus, access, base, policy)
     elif access != AccessSettings():
         raise click.UsageError("these options say how --from-prometheus is reached; give its URL")
     folder = _Folder(directory)
@@ -153,10 +154,10 @@ def _server(settings: Settings, url: str) -> str | None:
 
 
 def _read_prometheus(
-    url: str, access: AccessSettings, base: Path
+    url: str, access: AccessSettings, base: Path, policy: OutgoingPolicy | None
 ) -> tuple[list[Alerting], RecordingRules, set[str] | None]:
     """The rules that a Prometheus has, and the names of its labels; files of `access` start at
-    `base`. Raises Failure."""
+    `base`. `policy`: where the settings let it be; None if there are none yet. Raises Failure."""
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise click.BadParameter(f"{url!r} is no address; write it like {DEFAULT_PROMETHEUS}")
@@ -165,13 +166,16 @@ def _read_prometheus(
             "credentials in an address end up in files; give --username and --password file:PATH"
         )
     try:
-        return asyncio.run(_read(url, access, base))
+        return asyncio.run(_read(url, access, base, policy or NOTHING_ALLOWED))
+    except AddressRefused as error:
+        first = ", which `stopgap init` alone writes" if policy is None else ""
+        raise CommandFailure(f"{error}{first}") from None
     except (Temporary, Permanent) as error:
         raise CommandFailure(str(error)) from None
 
 
 async def _read(
-    url: str, access: AccessSettings, base: Path
+    url: str, access: AccessSettings, base: Path, policy: OutgoingPolicy
 ) -> tuple[list[Alerting], RecordingRules, set[str] | None]:
     known = app.access_for(
         "prometheus",
@@ -179,9 +183,9 @@ async def _read(
         access,
         lambda ref: secret(ref, environment(), base),
         base,
-        NOTHING_ALLOWED,
+        policy,
     )
-    async with outgoing_session(NOTHING_ALLOWED) as session:
+    async with outgoing_session(policy) as session:
         rules = await fetch(session, known, "/api/v1/rules", TIMEOUT_SECONDS, _MENDS)
         alerts, recordings = read_rules(rules.data)
         try:

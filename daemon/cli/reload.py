@@ -18,7 +18,8 @@ def reload_command(url: str, token_file: Path | None, as_json: bool) -> None:
 
     Broken rules are refused with every mistake, and the old ones stay in force. The settings file
     (stopgap.yaml) is not put in force by this: what was changed there since the start is named, and
-    wants a restart.
+    wants a restart. Of several replicas each is reloaded by itself: `stopgap replicas` tells of
+    those that have something else in force.
 
     Example: stopgap reload
     """

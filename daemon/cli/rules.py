@@ -96,6 +96,8 @@ def check_command(
     ruleset, settings = _read(paths, config, judge_for)
     hints = rule_hints(ruleset.rules, judge_for)
     mistakes = [*ruleset.mistakes, *ruleset.drills.mistakes]
+    if has_settings(config):
+        mistakes += _refused_addresses(ruleset, settings)
     found = [mistake.model_dump() for mistake in mistakes]
     warnings = _warnings(ruleset)
     calendars = _calendars(ruleset, settings, paths)
@@ -292,6 +294,16 @@ def _warnings(ruleset: Ruleset) -> list[FileMistake]:
     documents = {rule.rule: document for rule, document in ruleset.rules}
     shared = same_on_two_servers([rule for rule, _ in ruleset.rules])
     return [*found, *(documents[r.rule].mistake(("changes",), text) for r, text in shared)]
+
+
+def _refused_addresses(ruleset: Ruleset, settings: Settings) -> list[FileMistake]:
+    """The addresses by which no daemon starts, as mistakes of the settings, which may allow them.
+    Those in secrets that are not here are left to `stopgap doctor`, which resolves names, too."""
+    secret = app.secret_reader(settings, environment())
+    refused = app.literal_refusals(settings, ruleset.roster, secret)
+    return [
+        FileMistake(file=str(settings.origin), line=0, place="", text=str(one)) for one in refused
+    ]
 
 
 def _say_standing(ruleset: Ruleset, settings: Settings) -> None:

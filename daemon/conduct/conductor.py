@@ -197,8 +197,15 @@ class Conductor:
             async with asyncio.TaskGroup() as effects:
                 while not await self._turn(incident, flight, effects):
                     pass
-                # Nothing is under way, and nothing is awaited before what comes now is noticed.
-                self._end(incident, meant=True)
+                if not flight.tasks:
+                    # Nothing is awaited before what comes now is noticed.
+                    self._end(incident, meant=True)
+                else:
+                    # It is not ours, or not for now: only once these have ended it may be begun
+                    # with anew, or two of one effect would be under way.
+                    self._given_up.add(incident)
+                    for task in flight.tasks.values():
+                        task.cancel()
         finally:
             self._flights.remove(flight)
             self._drilling.pop(incident, None)
@@ -211,7 +218,9 @@ class Conductor:
             self.pulse.ends(incident)  # else its task has died, which has to be noticed
         self._conducted.pop(incident, None)
         self._given_up.discard(incident)
-        self._repository.forget(incident)
+        self._repository.leave(incident)
+        if meant and incident in self._repository.owing:
+            self._repository.opened.put_nowait(incident)  # to pay, whosever it is now
 
     def _executor_of(self, incident: Incident) -> Executor:
         """Who carries out its effects: the real one, or in a drill one that touches nothing real.
@@ -262,7 +271,6 @@ class Conductor:
             return False
         except NotOwner as refusal:
             _log.warning("this incident is conducted elsewhere", why=str(refusal))
-            self.give_up([incident])
             return True
         except UnknownIncident:
             _log.error("an incident that something was owed to is not in the store")
@@ -404,6 +412,10 @@ class Conductor:
             self._carry_out(incident, effect, key, flight), name=f"{incident}-{effect}"
         )
         flight.tasks[key] = task
+        if isinstance(effect, SendPage):
+            attempts, attempt = self._repository.attempts, (incident, effect.page)
+            # Of a task that is cancelled before it began nothing runs, and no `finally` either.
+            task.add_done_callback(lambda t: attempts.discard(attempt) if t.cancelled() else None)
         if needs_claim(effect):
             self._outward.add(task)
             task.add_done_callback(self._outward.discard)

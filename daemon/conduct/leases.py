@@ -91,12 +91,13 @@ class LeaseKeeper:
         self._observer = observer
         self._held: HeldLease | None = None
         self._acts = False
-        self._resumed = False
         self._owned: set[str] = set()
         self._wanted: set[str] = set()
         self._opened = 0
         self._left_over = False
         self._ended = False
+        self._behind = True
+        """Whether the store may say of incidents that they are ours, and we do not conduct them."""
         self._renew_now = asyncio.Event()
         self.survey: ReplicaSurvey | None = None
         """Who was there when it was last asked."""
@@ -110,6 +111,11 @@ class LeaseKeeper:
     def fence(self) -> Fence:
         """Who appends what begins an effect."""
         return self._fence
+
+    @property
+    def lease(self) -> timedelta:
+        """So long after it was last heard of a replica may yet begin something."""
+        return self._lease
 
     def may_act(self) -> bool:
         """Whether this process may do anything to the world now."""
@@ -167,7 +173,7 @@ class LeaseKeeper:
 
     async def run(self) -> None:
         """Renew, watch and take, until cancelled."""
-        self._renew_now.set()  # takes up what is ours, as soon as the store can be asked
+        await self._resume_safely()
         async with asyncio.TaskGroup() as group:
             for part in (self._renewing(), self._watching(), self._looking()):
                 group.create_task(part)
@@ -193,7 +199,7 @@ class LeaseKeeper:
     def _hold(self, asked: ClockReading) -> None:
         self._held = HeldLease(asked, self._lease)
         self._acts = not self._ended
-        self._resumed = False
+        self._behind = True
 
     async def _renewing(self) -> None:
         pause = renew_every(self._lease)
@@ -224,21 +230,40 @@ class LeaseKeeper:
             held = HeldLease(asked, self._lease)
             if had and self.may_act():
                 self._held = held
-                if self._resumed:
+                if not self._behind:
+                    await self._find()
                     return
             else:
                 self._lapse("it was renewed too late")
                 self._hold(asked)
-        await self._resume()
+        await self._resume_safely()
 
     async def _resume(self) -> None:
-        """Conduct what is ours; a lease that is won back finds what nobody has taken meanwhile."""
+        """Conduct what is ours; a lease that is won back finds what nobody has taken meanwhile.
+        Raises Temporary, Permanent."""
         self._owned |= set(await self._register.owned())
         await self._inbox.start(self._fence.replica)
         self._takes(list(self._owned))
         self.deliveries_came()
         await self._take_unfinished()
-        self._resumed = True
+
+    async def _find(self) -> None:
+        """Conduct what the store says is ours and nobody here knows of: it was opened or taken in
+        a transaction of which it seemed that it had failed."""
+        missed = set(await self._register.owned()) - self._owned
+        if missed and self.may_act():
+            _log.warning("incidents of ours found that nobody conducted", count=len(missed))
+            self._owned |= missed
+            self._takes(missed)
+
+    async def _resume_safely(self) -> None:
+        """As `_resume`; what the store does not answer now is asked for at the next look."""
+        try:
+            await self._resume()
+        except (Temporary, Permanent) as error:
+            _log.error("it cannot be seen what is ours to conduct", why=str(error))
+        else:
+            self._behind = False
 
     async def _watching(self) -> None:
         while True:
@@ -268,9 +293,13 @@ class LeaseKeeper:
             await asyncio.sleep(_LOOK_EVERY.total_seconds())
             if not self.may_act():
                 continue
+            if self._behind:
+                await self._resume_safely()
             try:
                 await self.look()
             except (Temporary, Permanent) as error:
+                # What was taken may be ours though nobody has told us so.
+                self._behind = True
                 _log.error("it cannot be seen what nobody conducts", why=str(error))
 
     async def look(self) -> None:

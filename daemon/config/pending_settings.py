@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from daemon.config.settings import Settings, load_settings
@@ -19,12 +19,16 @@ class PendingSettings(Frozen):
     error: str = ""
 
 
-def pending_settings(running: Settings, environ: Mapping[str, str]) -> PendingSettings:
-    """What stands in the settings file now and is not in force. Reads the file."""
+def pending_settings(
+    running: Settings, environ: Mapping[str, str], judge: Callable[[Settings], None]
+) -> PendingSettings:
+    """What stands in the settings file now and is not in force. Reads the file. `judge` raises
+    Permanent for settings by which no daemon starts."""
     if running.origin is None:
         return PendingSettings()
     try:
         written = load_settings(running.origin, environ)
+        judge(written)
     except (Mistakes, Permanent) as error:
         return PendingSettings(error=str(error))
     before, after = (one.model_dump(mode="json") for one in (running, written))

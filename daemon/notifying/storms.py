@@ -57,7 +57,9 @@ else it sees when it looks again (`storm.STORM_LOOK_AGAIN`)."""
 @dataclass
 class _Gathered:
     """A storm in the making. `members`: when each that is open was opened; `closed`: those that
-    are not, and have carried its pages; `snapshot`: as it was put together last, while it holds."""
+    are not, and have carried its pages; `snapshot`: as it was put together last, while it holds.
+    `seen`: each member as it stood when it was seen last, for one that is just read anew, because
+    another replica has had it, is part of the storm all the while."""
 
     name: str
     began: datetime
@@ -65,6 +67,7 @@ class _Gathered:
     members: dict[str, datetime] = field(default_factory=dict)
     closed: dict[str, Incident] = field(default_factory=dict)
     snapshot: Storm | None = None
+    seen: dict[str, Incident] = field(default_factory=dict)
 
 
 class StormKeeper:
@@ -198,11 +201,20 @@ class StormKeeper:
         storm.members[incident] = at
         self._storm_of[incident] = storm.name
         storm.snapshot = None
+        self._see(storm, incident)
+
+    def _see(self, storm: _Gathered, incident: str) -> Incident | None:
+        """A member of it as it stands."""
+        at_hand = self._repository.at_hand(incident)
+        if at_hand is not None:
+            storm.seen[incident] = at_hand
+        return storm.seen.get(incident)
 
     def _drop(self, incident: str) -> None:
         storm = self._storms.get(self._storm_of.pop(incident, ""))
         if storm is not None:
             storm.members.pop(incident, None)
+            storm.seen.pop(incident, None)
             storm.snapshot = None
 
     def _keep_closed(self, storm: _Gathered, incident: Incident) -> None:
@@ -238,6 +250,8 @@ class StormKeeper:
             storm = next((s for s in self._storms.values() if after.id in s.closed), None)
         if storm is None:
             return
+        if after.id in storm.members:
+            storm.seen[after.id] = after
         known = storm.snapshot
         if known is not None and before is not None and _stays(before, after):
             following = known.as_of(after)
@@ -283,12 +297,12 @@ class StormKeeper:
         """Whether its incidents are still those at hand: another replica's appends are read, and
         are no appends of ours."""
         at_hand = self._repository.at_hand
-        return all(at_hand(member.id) is member for member in storm.members)
+        return all(at_hand(member.id) in (None, member) for member in storm.members)
 
     def _put_together(self, storm: _Gathered) -> Storm:
         order = sorted(storm.members, key=lambda name: (storm.members[name], name))
-        at_hand = (self._repository.at_hand(name) for name in order)
-        found = [one for one in at_hand if one is not None and one.closed is None]
+        seen = (self._see(storm, name) for name in order)
+        found = [one for one in seen if one is not None and one.closed is None]
         # What is being merged calls nobody any more, so it carries nothing either.
         merging = tuple(one for one in found if one.organization.merging is not None)
         return Storm(

@@ -29,7 +29,6 @@ from daemon.core.recovery.guardrails import GLOBAL, stormy
 from daemon.core.recovery.lifecycle import freshness, withheld
 from daemon.core.recovery.plan import approval_voided, plan_of, scope_of
 from daemon.core.rules.rule import Rule
-from daemon.core.values.lease import DEFAULT_LEASE
 from daemon.core.values.outcome import Outcome, Permanent, Result, Temporary
 from daemon.core.values.units import format_duration
 from daemon.instrumentation import SpanAttributes
@@ -180,7 +179,6 @@ class Attempt:
     ) -> dict[str, str] | Outcome:
         """After a restart: did it come true?"""
         action = self.action
-        await self._outlive(incident, params)
         try:
             with self._span("check"):
                 landed = await _called_patiently(
@@ -203,14 +201,15 @@ class Attempt:
         await context.progress("carried on after a restart")
         return intent
 
-    async def _outlive(self, incident: Incident, params: Any) -> None:
+    async def outlive(self, incident: Incident) -> None:
         """Wait until nothing is at work any more that another replica has begun: it may have
-        begun it as late as its lease would have let it."""
-        begun = incident.step(self.number).begun_at
-        if self.repository.ownership.fence is None or begun is None:
+        begun it as late as its lease would have let it. The step's own time begins after that."""
+        step, ownership = incident.step(self.number), self.repository.ownership
+        if ownership.fence is None or step.begun_at is None:
             return
         if isinstance(self.action, Lingers):
-            until = begun + DEFAULT_LEASE + self.action.lingers(params)
+            params = self.action.Params.model_validate(dict(step.params))
+            until = step.begun_at + ownership.lease + self.action.lingers(params)
             left = (until - self.repository.clock()).total_seconds()
             if left > 0:
                 _log.info("what another replica began may still be at work", seconds=round(left))

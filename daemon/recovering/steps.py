@@ -64,9 +64,10 @@ async def run_step(
         )
         return
     within = spec.within if spec is not None else WITHOUT_RULE
+    attempt = Attempt(repository, step_context, rule, order.step, action, within)
     try:
+        await attempt.outlive(current)
         async with asyncio.timeout(within.total_seconds()):
-            attempt = Attempt(repository, step_context, rule, order.step, action, within)
             outcome = await attempt.carry_out(current)
     except TimeoutError:
         text = f"it did not end within {format_duration(within)}; look at {state.target} by hand"

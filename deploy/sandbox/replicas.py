@@ -23,6 +23,8 @@ from telling import Teller
 REPLICAS = ("stopgap", "stopgap-b")
 """The two, by the names of their processes, and of themselves."""
 LEASE_SECONDS = 6
+RESTART_SECONDS = 12
+"""Longer than `shopctl` waits for the new process."""
 SHARED = ("rules", "reviews", "shop", "shopctl")
 """What both find in their folders; each has its own settings and its own files beside the store."""
 STRIKES_AT = "StepPrepared"
@@ -45,6 +47,7 @@ class Replicas(Story):
     def prepare(self) -> None:
         """The second replica has a folder of its own, and Alertmanager posts to both."""
         sandbox = self.sandbox
+        self._restart_quickly(sandbox.folder / "rules" / "checkout.yaml")
         self.database.create()
         (sandbox.folder / "reviews").mkdir(exist_ok=True)
         second = self._folder(REPLICAS[1])
@@ -59,6 +62,15 @@ class Replicas(Story):
             raise ValueError("alertmanager.yml does not post to the daemon")
         again = post.replace(sandbox.address[REPLICAS[0]], sandbox.address[REPLICAS[1]])
         config.write_text(head + post + rest + again + rest)
+
+    def _restart_quickly(self, rules: Path) -> None:
+        """The survivor looks at the shop once the dead one's restart can be at work no more."""
+        restart = "      restart: [./shopctl, restart]"
+        told = rules.read_text()
+        if restart not in told:
+            raise ValueError(f"{rules} restarts the shop in another way")
+        timeout = f"      restart_timeout: {RESTART_SECONDS}s\n"
+        rules.write_text(told.replace(restart, timeout + restart))
 
     async def start_daemons(self) -> None:
         """PostgreSQL, then both replicas on it."""

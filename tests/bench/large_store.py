@@ -13,7 +13,7 @@ import aiohttp
 
 from tests.acceptance.running import FRESH, ROSTER, SETTINGS, TOKEN, Daemon, lay_out
 from tests.bench.resent_storm import MINUTES_RULE
-from tests.bench.storm import outside, probe_once, used
+from tests.bench.storm import compiled, outside, probe_once, used
 
 PAGES = ("/", "/?q=inc-0500#past", "/rules", "/figures", "/follow-ups", "/system", "/status-page")
 QUESTIONS = ("/api/v1/incidents", "/api/v1/incidents?q=inc-0500", "/api/v1/figures")
@@ -59,7 +59,7 @@ async def large_start(folder: Path, tree: Path, build: str) -> LargeStart:
         daemon = Daemon(folder, FRESH)
         try:
             began = time.time()
-            daemon.start({"PYTHONPATH": str(tree), "STORM_PAGER": f"{pager}/page"})
+            daemon.start({**compiled(tree, folder), "STORM_PAGER": f"{pager}/page"})
             await _watch(seen, http, daemon, pager, began)
             daemon.stop()
         finally:

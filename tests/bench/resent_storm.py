@@ -18,7 +18,7 @@ import aiohttp
 from tests.acceptance.deliveries import alert, delivery
 from tests.acceptance.running import ROSTER, RULE, SETTINGS, TOKEN, Daemon, lay_out
 from tests.acceptance.waiting import until
-from tests.bench.storm import HERE, outside, probe, probe_once, used
+from tests.bench.storm import HERE, compiled, outside, probe, probe_once, used
 
 GROUPS = 500
 ALERTS = 20
@@ -105,7 +105,7 @@ async def resent_storm(folder: Path, tree: Path, build: str) -> ResentStorm:
         lay_out(folder, settings=settings, rules=MINUTES_RULE, more={"rules/roster.yaml": roster})
         daemon = Daemon(folder, program)
         try:
-            daemon.start({"PYTHONPATH": str(tree), "STORM_PAGER": f"{pager}/page"})
+            daemon.start({**compiled(tree, folder), "STORM_PAGER": f"{pager}/page"})
             await _watch(seen, http, daemon, pager)
             daemon.stop()
         finally:

@@ -219,11 +219,13 @@ async def test_secrets_of_the_daemon_are_not_inherited(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STOPGAP_TOKEN", "hush")
+    monkeypatch.setenv("PGPASSWORD", "hush")
     monkeypatch.setenv("LANG", "C.UTF-8")
     ran = await run_argv(["env"], LONG, tmp_path)
     assert "LANG=C.UTF-8" in ran.output
     assert f"PATH={os.environ['PATH']}" in ran.output
     assert "STOPGAP" not in ran.output
+    assert "hush" not in ran.output
 
 
 async def test_what_a_command_writes_is_readable_as_it_was_before_ours_became_private(

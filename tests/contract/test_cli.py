@@ -124,6 +124,20 @@ def test_a_broken_copy_shows_every_mistake_with_its_line(home: Path) -> None:
     assert told == {}
 
 
+def test_addresses_by_which_no_daemon_starts_are_mistakes(home: Path) -> None:
+    people = "people: {ada: {name: Ada, contact: [{webhook: 'env:HOOK'}]}}\n"
+    rest = "teams: {t: {policy: p}}\npolicies: {p: {tiers: [{notify: [ada], wait: 5m}]}}\n"
+    (home / "rules" / "roster.yaml").write_text(people + rest + "default_policy: p\n")
+    (home / "stopgap.yaml").write_text(ALLOWED + "argocd: {url: 'http://localhost:8443'}\n")
+    hook = {"HOOK": "http://169.254.169.254/latest"}
+    ended = stopgap(home, "check", **hook)
+    assert ended.returncode == 1
+    assert "stopgap.yaml: argocd.url: it leads to 127.0.0.1:8443, which is loopback" in ended.stdout
+    assert "people.ada.contact 1 (webhook): it leads to 169.254.169.254:80" in ended.stdout
+    told = json.loads(stopgap(home, "check", "--json").stdout)["mistakes"]
+    assert ["people.ada" in one["text"] for one in told if "it leads" in one["text"]] == [False]
+
+
 def test_the_schema_describes_a_rule(tmp_path: Path) -> None:
     ended = stopgap(tmp_path, "check", "--schema")
     schema = json.loads(ended.stdout)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import stat
 from collections.abc import Callable, Iterator
 from importlib.resources import files
@@ -174,6 +175,29 @@ def test_a_prometheus_that_cannot_be_asked_leaves_nothing_behind(
     assert told in ended.err
     assert "hunter2" not in ended.err
     assert files_of(tmp_path) == set()
+
+
+async def test_a_prometheus_whose_name_leads_to_this_machine_is_asked_once_that_is_allowed(
+    tmp_path: Path, stopgap: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Debian has it for the machine's own name."""
+    real = socket.getaddrinfo
+
+    def found(host: Any, *given: Any, **more: Any) -> Any:
+        return real("127.0.0.1" if host == "metrics.test" else host, *given, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", found)
+    async with Prometheus().serving() as prometheus:
+        port = prometheus.url.rpartition(":")[2]
+        asks = ("init", "--from-prometheus", f"http://metrics.test:{port}")
+        ended = await asyncio.to_thread(stopgap, tmp_path, *asks)
+        assert ended.code == 1
+        assert (
+            f'add "127.0.0.1:{port}" to `outgoing.allow` in stopgap.yaml, which `stopgap init` '
+            "alone writes" in ended.err
+        )
+        (tmp_path / "stopgap.yaml").write_text(f"outgoing: {{allow: ['127.0.0.1:{port}']}}\n")
+        assert (await asyncio.to_thread(stopgap, tmp_path, *asks)).code == 0
 
 
 async def test_rules_are_proposed_for_the_alerts_that_have_none(

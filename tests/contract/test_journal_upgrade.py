@@ -98,7 +98,6 @@ ALTER TABLE inbox DROP COLUMN owner;
 """
 """Takes away what schema 10 added."""
 AS_SCHEMA_8 = f"""{AS_SCHEMA_9}
-DROP TABLE alembic_version;
 DROP TABLE oncall_overrides;
 DROP TABLE oncall_swaps;
 """

@@ -167,6 +167,35 @@ def test_an_address_is_shown_without_its_password() -> None:
     assert str(PostgresAddress("postgresql://a:5432,b:5432/x")) == "postgresql://a:5432,b:5432/x"
 
 
+@pytest.mark.parametrize("stray", ["/", "?", "#", "%", "@", " ", "%00"])
+def test_a_password_with_a_stray_character_is_shown_nowhere(tmp_path: Path, stray: str) -> None:
+    """libpq would take a part of it for the host, or repeat it in an error."""
+    for url in (
+        f"postgresql://ada:hunt{stray}er2@db:5432/stopgap",
+        f"postgresql://ada:{stray}hunter2@db/stopgap",
+        f"postgresql://ada@db/stopgap?password=hun%20ter{stray}@2",
+    ):
+        with pytest.raises(Permanent, match=r"`store: env:DB`: .* write @ as %40") as caught:
+            store_place("env:DB", tmp_path, {"env:DB": url}.__getitem__)
+        assert "hun" not in str(caught.value)
+        with pytest.raises(Permanent, match=r"`store: postgresql://…`: ") as caught:
+            store_place(url, tmp_path, str)
+        assert "hun" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://ada:h%2Funt:er[2@[::1]:5432/stopgap", "postgresql://ada@[::1]:5432/stopgap"),
+        ("postgres://ada@%2Frun%2Fpg/x?sslrootcert=/a/b.pem", "postgresql://ada@%2Frun%2Fpg/x"),
+        ("postgresql://:hunter2@/stopgap", "postgresql://@/stopgap"),
+        ("postgresql://", "postgresql://"),
+    ],
+)
+def test_what_libpq_reads_is_read(url: str, shown: str) -> None:
+    assert str(PostgresAddress(url)) == shown
+
+
 def test_the_setting_is_a_path_an_address_or_a_reference_to_one(tmp_path: Path) -> None:
     held = {"env:DB": "postgresql://ada:hunter2@db/stopgap\n", "env:FILE": "stopgap.db"}
     read = held.__getitem__

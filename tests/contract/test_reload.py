@@ -15,10 +15,11 @@ import structlog
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
+from daemon.app.outgoing import refuse_literally
 from daemon.app.reload import Reloader
 from daemon.config.pending_settings import PendingSettings, pending_settings
 from daemon.config.rules_folder import Ruleset, read_ruleset
-from daemon.config.settings import load_settings
+from daemon.config.settings import Settings, load_settings
 from daemon.core.values.outcome import Permanent
 from daemon.core.values.yaml_document import FileMistake, Mistakes
 from daemon.instrumentation import Observer
@@ -167,18 +168,31 @@ class Bench(Observer):
         self.done.set()
 
 
+def _any(_: Settings) -> None:
+    """Settings that every daemon starts by."""
+
+
+def test_settings_by_which_no_daemon_would_start_are_told_at_a_reload(tmp_path: Path) -> None:
+    file = tmp_path / "stopgap.yaml"
+    file.write_text("recovery: {storm: 4}\n")
+    running = load_settings(file, {})
+    file.write_text("argocd: {url: 'http://localhost:8443'}\n")
+    pending = pending_settings(running, {}, lambda it: refuse_literally(it, lambda _: ""))
+    assert pending.error.startswith("argocd.url: it leads to 127.0.0.1:8443, which is loopback")
+
+
 def test_settings_that_were_edited_since_the_start_are_found_by_name(tmp_path: Path) -> None:
     file = tmp_path / "stopgap.yaml"
     file.write_text("recovery: {storm: 4}\nshutdown: 20s\n")
     running = load_settings(file, {})
-    assert pending_settings(running, {}) == PendingSettings()
+    assert pending_settings(running, {}, _any) == PendingSettings()
     file.write_text("recovery: {storm: 9}\nprometheus: {url: 'http://10.0.0.1:9090'}\n")
-    assert pending_settings(running, {}).changed == ("prometheus.url", "recovery.storm")
+    assert pending_settings(running, {}, _any).changed == ("prometheus.url", "recovery.storm")
     environ = {"STOPGAP_SHUTDOWN": "5s"}
-    assert "shutdown" in pending_settings(running, environ).changed
+    assert "shutdown" in pending_settings(running, environ, _any).changed
     file.write_text("recovery: {storms: 9}\n")
-    assert "storms" in pending_settings(running, {}).error
-    assert pending_settings(load_settings(None, {}), {}) == PendingSettings()
+    assert "storms" in pending_settings(running, {}, _any).error
+    assert pending_settings(load_settings(None, {}), {}, _any) == PendingSettings()
 
 
 @pytest.fixture

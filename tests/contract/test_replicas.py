@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from daemon.adapters.store import SqlReplicas, Store, StorePlace, open_store
+from daemon.app.replicas import RulesDigest
+from daemon.config.active import ActiveConfig
 from daemon.core.incident.events import Draft, IncidentClosed, IncidentOpened, Noted
 from daemon.core.ports.journal import HeadState
 from daemon.core.ports.replicas import Fence, NotOwner
+from daemon.core.recovery.approvals import Approvals
+from daemon.core.recovery.freeze_windows import FreezeWindows, Window
+from daemon.core.rules.rule import RuleBook
+from tests.core.build import approved, make_roster, make_rule
 
 NOW = datetime(2026, 11, 23, 14, 0, tzinfo=UTC)
 LEASE = timedelta(seconds=15)
@@ -216,3 +223,27 @@ async def test_only_the_lately_dead_are_remembered(store: Store) -> None:
     await joined(store, "lately", OVER)
     a = await joined(store, "a")
     assert [one.name for one in (await a.survey()).replicas] == ["a", "lately"]
+
+
+RULE = make_rule()
+WINDOW = Window(name="w", reason="r", calendar="changes.ics")
+IN_FORCE = ActiveConfig(
+    RuleBook([RULE]), make_roster(), Approvals(), freezes=FreezeWindows(windows=(WINDOW,))
+)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"rules": RuleBook([make_rule(team="other")])},
+        {"roster": make_roster(audiences={})},
+        {"approvals": approved(RULE, 1)},
+        {"freezes": FreezeWindows()},
+        {"freezes": FreezeWindows(windows=(WINDOW,), calendars={"changes.ics": "moved"})},
+    ],
+)
+def test_a_rules_folder_that_differs_in_anything_has_another_digest(part: dict[str, Any]) -> None:
+    """Whoever is removed from the roster of one replica may log in at another, and is called."""
+    same = replace(IN_FORCE, rules=RuleBook([make_rule()]))
+    digests = [RulesDigest(lambda one=one: one)() for one in (IN_FORCE, same)]  # type: ignore[misc]
+    assert digests[0] == digests[1] != RulesDigest(lambda: replace(IN_FORCE, **part))()

@@ -178,7 +178,7 @@ class TestRestore:
             "damaged": "",
             "edited": "UPDATE events SET \"by\" = 'eve' WHERE incident = 'inc-1'",
             "not ours": "DROP TABLE meta",
-            "newer": "UPDATE meta SET value = '999' WHERE name = 'schema'",
+            "newer": "UPDATE meta SET value = '999' WHERE name IN ('schema', 'compatible')",
         }[how]
         if script:
             with closing(sqlite3.connect(target)) as shell, shell:

@@ -14,15 +14,18 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import Column, Connection, Integer, MetaData, Table, Text, func, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.adapters.store import (
     PostgresAddress,
     Store,
     StorePlace,
     audit_journal,
+    backup_store,
     migrate_store,
     migrating,
     open_store,
+    postgresql,
     take_back,
 )
 from daemon.adapters.store.debts import DebtsFile
@@ -33,7 +36,8 @@ from daemon.cli import stopgap
 from daemon.core.incident import events as e
 from daemon.core.incident.events import Draft
 from daemon.core.ports.journal import Owed
-from daemon.core.values.outcome import Permanent
+from daemon.core.ports.store import StoreFailure
+from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.seal import Keyring, Seal
 from tests.journal_scenes import BEGIN, Night
 from tests.postgresql import Server
@@ -148,7 +152,7 @@ async def test_a_target_with_something_in_it_is_refused_and_left_alone(
     async with open_store(postgresql_place) as store:
         await store.notes.write("mine", ["kept"])
     counts = _counts(postgresql_place)
-    with pytest.raises(Permanent, match="is not empty: there are rows in meta"):
+    with pytest.raises(Permanent, match=r"is not empty, and has not what .* has: there are "):
         await migrate_store(file, postgresql_place, KEYRING)
     assert _counts(postgresql_place) == counts
     async with open_store(file, keyring=KEYRING):
@@ -214,6 +218,67 @@ async def test_a_file_that_was_begun_is_gone_if_it_fails(
     assert not [name for name in os.listdir(tmp_path) if not name.endswith(".lock")]
 
 
+async def test_a_move_that_was_ended_before_it_was_noted_goes_on(
+    file: Path, postgresql_place: PostgresAddress
+) -> None:
+    """As by kill -9: all is in the target, and the source does not know."""
+    await _fill(file)
+    first = await migrate_store(file, postgresql_place, KEYRING)
+    await take_back(file)
+    assert await migrate_store(file, postgresql_place, KEYRING) == first
+    with pytest.raises(Permanent, match="has moved to"):
+        await _fill(file)
+    await take_back(file)
+    async with open_store(postgresql_place, keyring=KEYRING) as store:
+        await Night(store.journal, "inc-9", "search").open()
+    with pytest.raises(Permanent, match="is not empty, and has not what"):
+        await migrate_store(file, postgresql_place, KEYRING)
+
+
+async def test_a_daemon_that_comes_while_it_is_copied_does_not_start(
+    file: Path, postgresql_place: PostgresAddress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it took would be left behind."""
+    await _fill(postgresql_place)
+    monkeypatch.setattr(postgresql, "LOCK_SECONDS", 1)
+    monkeypatch.setattr(postgresql, "_BOUNDS", "SET LOCAL lock_timeout = '500ms'")
+    monkeypatch.setattr(postgresql, "_BEGIN", "BEGIN; SET LOCAL lock_timeout = '500ms'")
+    refused: list[Exception] = []
+    backend = backend_for(postgresql_place)
+
+    def daemon_comes(name: str, _: int) -> None:
+        if name == "meta" and not refused:
+            with pytest.raises(SQLAlchemyError) as error:
+                backend.prepare()  # what it does first of all
+            refused.append(backend.translated(error.value))
+
+    await migrate_store(postgresql_place, file, KEYRING, daemon_comes)
+    assert isinstance(refused[0], Temporary)
+    with pytest.raises(Permanent, match="has moved to"):
+        await _fill(postgresql_place)
+
+
+async def test_what_has_moved_is_not_backed_up_for_ever(file: Path, tmp_path: Path) -> None:
+    """By a cron job that nobody thought of: there would be no backup of what is in use."""
+    await _fill(file)
+    await backup_store(file, tmp_path / "backup.db", KEYRING)
+    await migrate_store(file, tmp_path / "new.db", KEYRING)
+    with pytest.raises(Permanent, match=r"has moved to .*new\.db"):
+        await backup_store(file, tmp_path / "later.db", KEYRING)
+    assert not (tmp_path / "later.db").exists()
+
+
+async def test_a_daemon_that_starts_on_what_has_moved_calls_people(
+    file: Path, tmp_path: Path
+) -> None:
+    """It takes no alert, and nobody would be called at all."""
+    await _fill(file)
+    await migrate_store(file, tmp_path / "new.db", KEYRING)
+    with pytest.raises(StoreFailure) as refused:
+        await _fill(file)
+    assert refused.value.fault == "gone"
+
+
 async def test_outcomes_that_wait_for_the_journal_are_not_left_behind(
     file: Path, postgresql_place: PostgresAddress
 ) -> None:
@@ -247,9 +312,10 @@ def test_a_table_that_is_new_comes_too(file: Path, tmp_path: Path) -> None:
         backends.append(backend)
         with closing(sqlite3.connect(path)) as connection, connection:
             connection.execute("CREATE TABLE news (a INTEGER PRIMARY KEY, b TEXT)")
+            connection.execute("CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT)")
             if path == file:
                 connection.execute("INSERT INTO news VALUES (7, 'x')")
-    (copied,) = migrating._copied(*backends, tables, lambda *_: None)
+    (copied,) = migrating._moved(*backends, tables, lambda *_: None)
     assert (copied.name, copied.rows) == ("news", 1)
 
 

@@ -24,6 +24,8 @@ T = TypeVar("T")
 Order = Literal["drawn", "mostly first", "first"]
 """Which of the ready callbacks runs: any, mostly the one that waits longest, always that one."""
 
+_CLOSES = 10
+"""A coroutine that waits for something while it is closed has to be closed again, so often."""
 MOST_STEPS = 400_000
 """A run of so many callbacks turns in a circle."""
 
@@ -45,11 +47,17 @@ class Life:
     replica: int
     ended: bool = False
     ended_at: float | None = None
+    asleep: bool = False
+    """Suspended, as by SIGSTOP: nothing of it runs, and its clocks go on."""
+    was_away: list[tuple[float, float]] = field(default_factory=list)
+    """From when to when it was suspended, or cut off from the store alone."""
     steps: int = 0
     dies_at_step: int | None = None
-    suspended: bool = False
-    held_up: list[Any] = field(default_factory=list)
-    """What would have run while it is suspended."""
+
+    def gone_since(self, moment: float) -> bool:
+        """Whether it has ended, or was away for a while after that: what it got to know then, no
+        other can have learned of it."""
+        return self.ended or any(end >= moment for _, end in self.was_away)
 
     def __repr__(self) -> str:
         return f"life {self.number} of replica {self.replica}"
@@ -74,6 +82,8 @@ class SimulationLoop(asyncio.BaseEventLoop):
         self.faults: list[str] = []
         """What callbacks raised that nobody has caught."""
         self._graveyard: list[Any] = []
+        self._waits_awake: dict[int, list[Any]] = {}
+        """What of each life that is suspended would have run meanwhile."""
         self._outside: Context = copy_context()
         self._ready: Any = []
         self._clock_resolution = 1e-9
@@ -103,18 +113,14 @@ class SimulationLoop(asyncio.BaseEventLoop):
             self.on_death(life)
 
     def suspend(self, life: Life, seconds: float) -> None:
-        """Nothing of that life runs for so long, while all clocks go on; then all that has waited
-        runs in any order. As by SIGSTOP, or a virtual machine that is moved."""
-        if life.suspended or life.ended:
-            return
-        life.suspended = True
+        """Nothing of that life runs for so long; then all of it does that was due meanwhile."""
+        life.asleep = True
 
-        def resume() -> None:
-            life.suspended = False
-            self._ready.extend(life.held_up)
-            life.held_up = []
+        def wake() -> None:
+            life.asleep = False
+            self._ready.extend(self._waits_awake.pop(life.number, ()))
 
-        self.outside(seconds, resume)
+        self.outside(seconds, wake)
 
     def outside(self, delay: float, work: Callable[[], None]) -> None:
         """Let the world do something after so many seconds, whoever lives then."""
@@ -192,8 +198,8 @@ class SimulationLoop(asyncio.BaseEventLoop):
             return
         life = handle._context.get(LIFE)
         if life is not None:
-            if life.suspended and not life.ended:
-                life.held_up.append(handle)
+            if life.asleep and not life.ended:
+                self._waits_awake.setdefault(life.number, []).append(handle)
                 return
             if not life.ended:
                 life.steps += 1
@@ -231,14 +237,24 @@ class SimulationLoop(asyncio.BaseEventLoop):
 
     def bury(self) -> None:
         """Close what has not ended, and the loop."""
+        asyncio._set_running_loop(self)  # what is closed may ask in its `finally` which task it is
+        try:
+            self._bury()
+        finally:
+            asyncio._set_running_loop(None)
+        self.close()
+
+    def _bury(self) -> None:
         for task in self._graveyard:
             if isinstance(task, asyncio.Task) and not task.done():
                 task._log_destroy_pending = False  # type: ignore[attr-defined]
-                with suppress(BaseException):
-                    task.get_coro().close()  # type: ignore[union-attr]
+                for _ in range(_CLOSES):
+                    with suppress(BaseException):
+                        task.get_coro().close()  # type: ignore[union-attr]
+                        break
             elif isinstance(task, asyncio.Task) and not task.cancelled():
                 task.exception()  # seen
         self._graveyard.clear()
         self._ready.clear()
+        self._waits_awake.clear()
         self._scheduled.clear()  # type: ignore[attr-defined]
-        self.close()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeVar
@@ -22,7 +23,6 @@ from tests.fakes import Service
 from tests.simulation.loop import LIFE, Life, SimulationLoop
 from tests.simulation.scenario import SERVICES, Fault, FaultKind, Scenario
 from tests.simulation.setting import TARGETS
-from tests.simulation.store import must_live
 
 T = TypeVar("T")
 USUAL = 0.002
@@ -56,7 +56,8 @@ class Posted:
 
 @dataclass
 class Run:
-    """An action was begun on a target. `ended_at`: it can do nothing more to it."""
+    """An action was begun on a target. `ended_at`: it can do nothing more to it; `awaited`: its
+    daemon has not yet got to know, or given it up."""
 
     at: float
     life: Life
@@ -64,6 +65,7 @@ class Run:
     action: str
     target: str
     ended_at: float | None = None
+    awaited: bool = True
 
 
 @dataclass(frozen=True)
@@ -134,25 +136,35 @@ class Outside:
 
     async def effect(self, what: str, do: Callable[[], T], takes: float = 0.05) -> T:
         """Something is done to the world, whose answer a daemon waits for; it may die around it."""
-        life = LIFE.get()
+        life, asker = LIFE.get(), copy_context()
         assert life is not None
-        await asyncio.sleep(self.dice.random() * takes)
-        numbers = []
-        for name in ("", what):
-            number = self._effects[(life.replica, name)] = (
-                self._effects.get((life.replica, name), 0) + 1
-            )
-            numbers.append((name, number))
-        for name, number in numbers:
-            if self.counted("crash before an effect", number, name):
-                self.loop.end(life)
-        must_live(life)
-        done = do()
-        self.did(life, [f"effect {what}"])
-        for name, number in numbers:
-            if self.counted("crash after an effect", number, name):
-                self.loop.end(life)
-        must_live(life)
+        answer: asyncio.Future[T] = self.loop.create_future()
+
+        def happens() -> None:
+            if answer.cancelled():
+                return  # the connection was closed before it came through
+            numbers = []
+            for name in ("", what):
+                number = self._effects[(life.replica, name)] = (
+                    self._effects.get((life.replica, name), 0) + 1
+                )
+                numbers.append((name, number))
+            for name, number in numbers:
+                if self.counted("crash before an effect", number, name):
+                    self.loop.end(life)
+            if life.ended:
+                return
+            done = asker.run(do)
+            self.did(life, [f"effect {what}"])
+            for name, number in numbers:
+                if self.counted("crash after an effect", number, name):
+                    self.loop.end(life)
+            if not life.ended:
+                answer.set_result(done)
+
+        # What is on its way comes through, also while who sent it is suspended.
+        self.loop.outside(self.dice.random() * takes, happens)
+        done = await answer
         await asyncio.sleep(self.dice.random() * takes)
         return done
 
@@ -316,14 +328,21 @@ class SimulatedAction:
         hangs = outside.counted("action hangs", number)
         half = outside.counted("action is half done", number)
         lost = outside.counted("action's answer is lost", number)
-        run = await outside.effect("run", lambda: self._begin(token, target))
         takes = 1 + outside.dice.random() * 8
+
+        def begin() -> Run:
+            run = self._begin(token, target)
+            if not fails:
+                self._go_on(run, takes, stops_half=half is not None)
+            return run
+
+        run = await outside.effect("run", begin)
         try:
             if fails:
                 await asyncio.sleep(takes / 4)
                 outside.landed[token] = "not_done"
+                run.ended_at = outside.loop.now
                 return Outcome(result="failed", reason="simulated", detail="exit code 1")
-            self._go_on(run, takes, stops_half=half is not None)
             await asyncio.sleep(takes + 0.1)
             if hangs:
                 await asyncio.sleep(3600)
@@ -333,8 +352,8 @@ class SimulatedAction:
                 raise TimeoutError("the simulated target's answer was lost")
             return Outcome(result="done", reason="done", detail="it is done")
         finally:
-            # What is awaited no more does nothing more; a crash does not come by here.
-            run.ended_at = outside.loop.now
+            # A crash does not come by here, and nobody tells the target that it is not awaited.
+            run.awaited = False
 
     async def check(self, params: Any, intent: Mapping[str, str], context: ActionContext) -> Landed:
         outside, token = self._outside, context.token
@@ -352,7 +371,7 @@ class SimulatedAction:
         run = Run(outside.loop.now, life, token, self.name, target)
         outside.record.runs.append(run)
         outside.landed[token] = "half_done"
-        outside.told(f"{self.name} begins on {target}: {token}")
+        outside.told(f"{self.name} begins on {target}: {token} by {life}")
         outside.ran(run)
         return run
 

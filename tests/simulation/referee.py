@@ -80,6 +80,9 @@ class Referee:
         self.violation: Violation | None = None
         self.accepted: list[tuple[float, str, str, datetime, datetime | None]] = []
         """(when, alert identity, status, began, ended) of alerts whose delivery was answered."""
+        self.apart = 0.0
+        """Seconds by which the clocks of replicas differ, at most: what one has stamped waits so
+        much longer with the next. `stopgap replicas` tells of it."""
         self._delivered: set[tuple[str, str]] = set()
         self._calling_since: dict[str, float] = {}
         self._called: dict[str, float] = {}
@@ -127,7 +130,9 @@ class Referee:
             else:
                 self._closed.pop(after.id, None)
             self.kinds[entry.event.kind] += 1
-            self.told(f"{entry.incident} {entry.seq} {entry.by}: {entry.event.describe()[:110]}")
+            life = LIFE.get()
+            who = f"{entry.by} (r{life.replica})" if life is not None else entry.by
+            self.told(f"{entry.incident} {entry.seq} {who}: {entry.event.describe()[:110]}")
             self._waits(after)
 
     def _chain(self, entry: e.Entry) -> None:
@@ -224,8 +229,9 @@ class Referee:
         for other in runs:
             if other is run or other.target != run.target:
                 continue
-            open_still = other.ended_at is None and not other.life.ended
-            if open_still and (other.token != run.token or other.life is not run.life):
+            # Who goes on with an action knows by its token what is under way; nobody else may.
+            goes_on = other.token == run.token and other.life.gone_since(other.at)
+            if other.ended_at is None and not goes_on:
                 text = f"{run.token} begins on {run.target} while {other.token} is at it"
                 self.fail("one action on a target", text)
         earlier = [other for other in runs if other is not run and other.token == run.token]
@@ -238,7 +244,7 @@ class Referee:
             said = looks[-1].landed if looks else "nothing, for nobody looked"
             text = f"{run.token} is run again, and its target said {said}"
             self.fail("one run a step", text)
-        elif not last.life.ended:
+        elif not last.life.gone_since(last.at):
             self.fail(
                 "one run a step", f"{run.token} is run again by {run.life}; {last.life} lives"
             )
@@ -264,7 +270,7 @@ class Referee:
             text = f"{rang.page} of {rang.incident} rings, whose delivery is kept as owed"
             self.fail("no page twice", text)
         for other in again:
-            if other.answered and not self.lives[other.life].ended:
+            if other.answered and not self.lives[other.life].gone_since(other.at):
                 text = f"{rang.page} of {rang.incident} rings twice, at {other.at:.1f} too"
                 self.fail("no page twice", text)
         if rang.incident not in self.incidents:
@@ -281,7 +287,8 @@ class Referee:
                 posted.update,
                 posted.version,
             )
-            if other is not posted and same and other.answered and not self.lives[other.life].ended:
+            away = self.lives[other.life].gone_since(other.at)
+            if other is not posted and same and other.answered and not away:
                 text = f"{posted.update} v{posted.version} of {posted.incident}"
                 self.fail("no update twice", text)
 
@@ -317,7 +324,7 @@ class Referee:
             tried = any(page.failed_methods for page in self.incidents[incident].pages.values())
             first = self._last_call(incident) == 0.0 and not tried
             patience = PROMPT + self.outside.scenario.hold if first else PATIENCE
-            if self.now - heard > patience:
+            if self.now - heard > patience + self.apart:
                 text = f"nobody was called for {incident} since {heard:.0f} s"
                 self.fail("a page is due", text)
         for at, identity, status, began, _ended in self.accepted:

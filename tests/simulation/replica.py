@@ -79,6 +79,10 @@ class Replica:
         self.life: Life | None = None
         self.running = False
         self.known_since = 0.0
+        self.gone: float | None = None
+        """When it last died, or was suspended or cut off alone."""
+        self.back = 0.0
+        """When that ended, as far as it was no death."""
         self.steps = 0
         self.repository: IncidentRepository
         self.intake: Intake
@@ -102,6 +106,11 @@ class Replica:
         self.life = life
         self.running = False
         self.loop.begin(life, lambda: self._live(life))
+
+    def away(self, begin: float, end: float | None) -> None:
+        """It can do nothing from then on; `end`: until when, None for one that has died."""
+        self.gone = begin
+        self.back = self.back if end is None else max(self.back, end)
 
     async def do(self, deed: Callable[[], Coroutine[Any, Any, Any]]) -> tuple[bool, Any]:
         """Let somebody outside ask something of it: whether it was answered, and what."""

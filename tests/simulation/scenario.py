@@ -31,6 +31,8 @@ FaultKind = Literal[
     "crash after an effect",
     "restart late",
     "second replica",
+    "replica suspended",
+    "replica cut off",
     "prometheus down",
     "prometheus slow",
     "prometheus lies",
@@ -54,7 +56,9 @@ FaultKind = Literal[
     "clock back",
     "crash after that",
     "disk fails after that",
-    "suspended",
+    "replica suspended at work",
+    "one clock forward",
+    "one clock back",
 ]
 FAULT_KINDS: tuple[FaultKind, ...] = FaultKind.__args__  # type: ignore[attr-defined]
 
@@ -326,6 +330,13 @@ def _person(draw: _Draw, kind: FaultKind) -> Fault:
     return replace(_while(draw, kind), what=draw.one((*PEOPLE, "")))
 
 
+def _replica(draw: _Draw, kind: FaultKind) -> Fault:
+    """Of one replica alone; often longer than its lease."""
+    at = draw.within(0, FAULTS_END - 60)
+    lasts = min(draw.one((5.0, 14.0, 18.0, 40.0, 90.0)), FAULTS_END - at)
+    return Fault(kind, at, lasts, what=draw.one(("0", "1")))
+
+
 def _nth(draw: _Draw, kind: FaultKind) -> Fault:
     return Fault(kind, count=draw.dice.randint(1, 6), lasts=FAULTS_END, size=draw.within(0.2, 12))
 
@@ -339,12 +350,18 @@ def _jump(draw: _Draw, kind: FaultKind) -> Fault:
     return Fault(kind, draw.within(20, FAULTS_END - 20), size=seconds)
 
 
+def _one_jumps(draw: _Draw, kind: FaultKind) -> Fault:
+    return replace(_jump(draw, kind), what=draw.one(("0", "1")))
+
+
 _MAKERS: dict[FaultKind, Callable[[_Draw, FaultKind], Fault]] = {
     "crash at a step": _step,
     "crash before a commit": _commit,
     "crash after a commit": _commit,
     "crash before an effect": _effect,
     "crash after an effect": _effect,
+    "replica suspended": _replica,
+    "replica cut off": _replica,
     "prometheus down": _while,
     "prometheus slow": _while,
     "prometheus lies": _lies,
@@ -368,7 +385,9 @@ _MAKERS: dict[FaultKind, Callable[[_Draw, FaultKind], Fault]] = {
     "clock back": _jump,
     "crash after that": lambda draw, kind: _after(draw, kind, draw.one(_WRITTEN)),
     "disk fails after that": lambda draw, kind: _after(draw, kind, draw.one(_WRITTEN)),
-    "suspended": lambda draw, kind: _suspended(draw, draw.one(_BEGUN)),
+    "replica suspended at work": lambda draw, kind: _suspended(draw, draw.one(_BEGUN)),
+    "one clock forward": _one_jumps,
+    "one clock back": _one_jumps,
 }
 
 
@@ -398,7 +417,7 @@ def _after(draw: _Draw, kind: FaultKind, what: str) -> Fault:
 
 def _suspended(draw: _Draw, what: str) -> Fault:
     seconds = draw.one((1.0, 11.0, 13.0, 15.5, 17.0, 20.0, 40.0))
-    return Fault("suspended", what=what, count=draw.one((1, 1, 2, 3)), size=seconds)
+    return Fault("replica suspended at work", what=what, count=draw.one((1, 1, 2, 3)), size=seconds)
 
 
 def _sure(draw: _Draw, service: str, heals: str, fires: float | None = None) -> list[Item]:

@@ -10,6 +10,7 @@ import asyncio
 import gc
 import json
 import logging
+import math
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -38,15 +39,18 @@ from daemon.core.response.organizing import Merge
 from daemon.core.response.role_commands import FillRole
 from daemon.watching import news
 from tests.fakes import START
+from tests.replicas import LEASE
 from tests.simulation import setting
-from tests.simulation.loop import Life, NoProgress, SimulationLoop
+from tests.simulation.loop import LIFE, Life, NoProgress, SimulationLoop
 from tests.simulation.outside import Outside
 from tests.simulation.referee import Referee, Violation
 from tests.simulation.replica import Replica
-from tests.simulation.scenario import END, FAULTS_END, Item, Scenario
+from tests.simulation.scenario import END, FAULTS_END, Fault, Item, Scenario
 from tests.simulation.store import Disk, new_database
 
 LOOK_EVERY = 5.0
+FAILOVER = LEASE.total_seconds() + 5.0
+"""Seconds within which another replica has taken over what one that is gone conducted."""
 _HOLDS_UP = frozenset(
     {
         "prometheus slow",
@@ -128,9 +132,7 @@ class _Simulation:
         outside.told = referee.told = self._tell
         outside.rang, outside.ran, outside.posted = referee.rang, referee.ran, referee.posted
         disk.committed = referee.committed
-        disk.failing = lambda: (
-            loop.now < self.failing_until or outside.fault("disk fails") is not None
-        )
+        disk.failing = self._disk_fails
         disk.full = lambda: outside.fault("disk full") is not None
         disk.wrote = outside.did = self._did
         disk.asked = self._asked
@@ -190,8 +192,31 @@ class _Simulation:
         self._tell(f"replica {replica.number} starts ({life})")
         replica.begin(life)
 
+    def _away(self, fault: Fault) -> None:
+        """One replica stands still or does not reach the store; the others and the world go on."""
+        replica = self.replicas[int(fault.what)]
+        if replica.life is None or replica.life.asleep:
+            return
+        self._tell(f"{replica.life}: {fault.kind} for {fault.lasts:.1f} s")
+        replica.away(self.loop.now, self.loop.now + fault.lasts)
+        replica.life.was_away.append((self.loop.now, self.loop.now + fault.lasts))
+        if fault.kind == "replica suspended":
+            self.outside.met.add("replica suspended")
+            self.loop.suspend(replica.life, fault.lasts)
+
+    def _disk_fails(self) -> bool:
+        life = LIFE.get()
+        cut = life is not None and self.outside.fault("replica cut off", str(life.replica))
+        return (
+            self.loop.now < self.failing_until
+            or bool(cut)
+            or self.outside.fault("disk fails") is not None
+        )
+
     def _died(self, life: Life) -> None:
         replica = self.replicas[life.replica]
+        if replica.running:
+            replica.away(self.loop.now, None)
         replica.steps += life.steps
         replica.life, replica.running = None, False
         if life.steps == life.dies_at_step:
@@ -240,10 +265,15 @@ class _Simulation:
     def _asked(self, life: Life, names: Sequence[str]) -> None:
         for name in names:
             self._count(f"ask {name}")
-            stops = self.outside.counted("suspended", self.done[f"ask {name}"], name)
-            if stops:
-                self._tell(f"{life} is suspended for {stops.size} s")
-                self.held_up_until = max(self.held_up_until, self.loop.now + stops.size)
+            stops = self.outside.counted(
+                "replica suspended at work", self.done[f"ask {name}"], name
+            )
+            replica = self.replicas[life.replica]
+            if stops and not life.asleep:
+                until = self.loop.now + stops.size
+                self._tell(f"{life} is suspended for {stops.size} s while it asks for {name}")
+                replica.away(self.loop.now, until)
+                life.was_away.append((self.loop.now, until))
                 self.loop.suspend(life, stops.size)
 
     def _react(self, item: Item) -> None:
@@ -277,11 +307,12 @@ class _Simulation:
             if item.kind != "reaction"
         ]
         for fault in self.scenario.faults:
-            if fault.kind in {"clock forward", "clock back"}:
-                sign = 1 if fault.kind == "clock forward" else -1
-                timers.append(
-                    (fault.at, lambda d=sign * fault.size, k=fault.kind: self._jump(d, k))
-                )  # type: ignore[misc]
+            if fault.what not in {"", *(str(replica.number) for replica in self.replicas)}:
+                continue
+            if fault.kind.endswith(("clock forward", "clock back")):
+                timers.append((fault.at, partial(self._jump, fault)))
+            elif fault.kind in {"replica suspended", "replica cut off"}:
+                timers.append((fault.at, partial(self._away, fault)))
         timers.append((FAULTS_END, self._calm_down))
         for at, do in timers:
             self.loop.outside(at, do)
@@ -312,9 +343,20 @@ class _Simulation:
             self.calm_since = max([self.calm_since, *(min(end, now) for end in ends)])
         self.calm_since = max(self.calm_since, min(self.held_up_until, now))
         for replica in self.replicas:
-            up = replica.known_since if replica.running else now
-            self.calm_since = max(self.calm_since, up)
+            self.calm_since = max(self.calm_since, min(now, self._made_up_for(replica)))
         return self.calm_since
+
+    def _made_up_for(self, replica: Replica) -> float:
+        """When nothing is in the way any more of what that replica conducted: it is there, or
+        another one that was there all the time has taken over."""
+        gone, back = replica.gone, replica.known_since if replica.running else math.inf
+        others = [other for other in self.replicas if other is not replica and other.running]
+        if gone is not None and any(
+            other.known_since <= gone and (other.gone is None or other.back < gone)
+            for other in others
+        ):
+            return min(max(back, replica.back), gone + FAILOVER)
+        return max(back, replica.back)
 
     def _calm_down(self) -> None:
         self._tell("nothing goes wrong any more")
@@ -324,11 +366,15 @@ class _Simulation:
             if replica.life is not None:
                 replica.life.dies_at_step = None
 
-    def _jump(self, seconds: float, kind: Any) -> None:
-        self.outside.met.add(kind)
-        self._tell(f"the clock jumps by {seconds:+.0f} s")
+    def _jump(self, fault: Fault) -> None:
+        seconds = fault.size if fault.kind.endswith("forward") else -fault.size
+        self.outside.met.add(fault.kind)
+        self._tell(f"the clock {fault.what or 'of all'} jumps by {seconds:+.0f} s")
         for replica in self.replicas:
-            replica.clock_offset += seconds
+            if fault.what in {"", str(replica.number)}:
+                replica.clock_offset += seconds
+        offsets = [replica.clock_offset for replica in self.replicas]
+        self.referee.apart = max(self.referee.apart, max(offsets) - min(offsets))
         # What waits by the clock waits so much longer.
         self.calm_since = max(self.calm_since, self.loop.now + max(0.0, -seconds))
 

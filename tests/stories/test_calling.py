@@ -118,7 +118,7 @@ async def test_the_auditor_delivers_what_a_stuck_conductor_does_not(stage: Stage
     stage.journal.entries[incident.id] = entries[:cut]
     row = stage.journal.rows[incident.id]
     stage.journal.rows[incident.id] = row.model_copy(update={"seq": cut})
-    repository.forget(incident.id)
+    repository.read_anew(incident.id)
     auditor = Watchdog(
         repository,
         Live(
@@ -145,7 +145,7 @@ async def test_an_incident_that_cannot_be_read_blinds_the_auditor_for_no_other(
         await daemon.at(182)
         lost = (await daemon.incident()).id
         stage.journal.entries[lost].clear()
-        daemon.repository.forget(lost)
+        daemon.repository.read_anew(lost)
         auditor = Watchdog(
             daemon.repository, Live(ActiveConfig(RuleBook(()), stage.roster)), PlainLinks()
         )

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from daemon.adapters.store.progress import Progress
+from daemon.conduct.pulse import Pulse
 from daemon.watching.liveness import Liveness
 from tests.stories.stage import Daemon, Stage, alert
 
@@ -86,14 +87,39 @@ async def test_a_turn_that_waits_for_a_slow_store_is_left_its_time(
         assert await judged.faults(1800) == [""]
 
 
+async def test_a_long_queue_of_turns_that_moves_is_no_hang(looptime: object) -> None:
+    """A start with so many open incidents that the last waits for minutes: a restart would begin
+    anew with all of them, and never come to its end."""
+    pulse, names = Pulse(), [f"inc-{n}" for n in range(20)]
+    task = asyncio.create_task(asyncio.Event().wait())
+    for name in names:
+        pulse.begins(name, task)
+        pulse.turns(name)
+    for name in names[:10]:
+        await asyncio.sleep(50)
+        assert pulse.fault(0) == ""
+        pulse.sleeps(name, None)
+    for _ in range(5):  # and then one hangs, whatever those do that began later
+        await asyncio.sleep(25)
+        pulse.turns(names[0])
+        pulse.sleeps(names[0], None)
+        pulse.ends(names[15])
+    assert "inc-10 has not come to its end" in pulse.fault(0)
+    pulse.ends(names[10])
+    assert pulse.fault(0) == ""
+    task.cancel()
+
+
 async def test_a_task_that_ended_without_a_word_is_found(stage: Stage) -> None:
     async with _open(stage) as judged:
         incident = await judged.daemon.incident()
         (task,) = (t for t in asyncio.all_tasks() if t.get_name() == f"conduct-{incident.id}")
         task.cancel()  # as a library's stray cancellation would
         assert await judged.faults(220) == [
-            f"nobody conducts incident {incident.id} any more: its task has ended"
+            f"nobody conducts incident {incident.id} any more: its task has ended",
+            "",
         ]
+        assert judged.daemon.conductor.tasks[0] == 1, "whoever read it next had it conducted anew"
 
 
 async def test_a_conductor_that_does_not_go_round_is_found(

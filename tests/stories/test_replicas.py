@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from daemon.core.ports.actions import ActionContext
-from daemon.core.values.outcome import Outcome
+from daemon.core.values.outcome import Outcome, Temporary
 from tests.fakes import START, FakeAction
 from tests.replicas import LEASE, Process
 from tests.stories.stage import RULE, Daemon, Stage, alert, healed_by, lowered
@@ -333,3 +333,111 @@ async def test_what_may_outlive_its_replica_is_looked_at_when_it_is_over(stage: 
     assert incident.steps[1].outcome is not None
     assert incident.steps[1].outcome.reason == "interrupted"
     assert len(command.runs) == 1
+
+
+async def test_a_lease_that_is_won_back_is_of_use_once_the_store_tells_what_is_ours(
+    stage: Stage,
+) -> None:
+    """The database answers to the renewal, and is away again before it has told the rest."""
+    async with replicas(stage, "a") as story:
+        healed_by(stage, "rollback")
+        a = story.daemons["a"]
+        await a.at(180)
+        await a.receives(alert())
+        await a.at(183)
+        story.processes["a"].cut = True
+        await a.at(240)
+        assert a.lease is not None
+        register: Any = a.lease._register
+        told, tries = register.owned, iter((False, False, True))
+
+        async def owned() -> list[str]:
+            if not next(tries, True):
+                raise Temporary("the database cannot be reached")
+            return list(await told())
+
+        register.owned = owned
+        story.processes["a"].cut = False
+        await a.at(255)
+        assert a.conductor.tasks[0] == 1
+        await a.at(1800)
+        incident = await a.incident()
+    assert incident.closed is not None
+    acted_once(stage)
+
+
+async def test_an_incident_is_conducted_though_its_opening_seemed_to_fail(stage: Stage) -> None:
+    """The connection broke in the COMMIT, which went through; the store names us as its owner."""
+    async with replicas(stage, "a", "b") as story:
+        a = story.daemons["a"]
+        journal: Any = a.repository.journal
+        opens, failed = journal.open, []
+
+        async def unknown(*args: Any, **more: Any) -> None:
+            await opens(*args, **more)
+            if not failed:
+                failed.append(args)
+                raise Temporary("it may have been stored or not")
+
+        journal.open = unknown
+        await a.at(180)
+        await a.receives(alert())
+        await a.at(200)
+        assert failed
+        assert story.owner() == "a"
+        assert a.conductor.tasks[0] == 1
+        assert called(stage), "somebody is called"
+
+
+async def test_whoever_takes_a_storm_over_calls_nobody_for_it_again(stage: Stage) -> None:
+    async with replicas(stage, "a") as story:
+        a = story.daemons["a"]
+        await a.at(180)
+        await a.receives(*(alert(service=f"s{n}") for n in range(6)))
+        await a.at(184)
+        before = called(stage)
+        assert before
+        journal: Any = a.repository.journal
+        read = journal.read
+
+        async def slowly(incident: str, after: int = 0) -> Any:
+            oldest = incident == next(iter(stage.journal.rows))
+            await asyncio.sleep(2 if oldest else 0.01)
+            return await read(incident, after)
+
+        journal.read = slowly
+        story.processes["a"].cut = True
+        await a.at(200)
+        assert a.conductor.tasks == (0, 0)
+        story.processes["a"].cut = False
+        await a.at(210)
+        assert a.conductor.tasks[0] == 6
+        assert called(stage) == before
+
+
+async def test_waiting_for_what_may_be_at_work_yet_is_no_part_of_the_steps_own_time(
+    tmp_path: Path,
+) -> None:
+    class Command(Watched):
+        """An action like `run_command`, whose deadline is shorter."""
+
+        def lingers(self, params: Any) -> timedelta:
+            return timedelta(seconds=60)
+
+    quick = RULE.replace("when: suspect_change,", "when: suspect_change, within: 30s,")
+    stage = Stage(tmp_path, quick)
+    stage.service.fails(0.10, 60)
+    async with replicas(stage, "a", "b") as story:
+        command = stage.actions["rollback"] = Command("rollback")
+        command.takes = 20
+        a, b = story.daemons["a"], story.daemons["b"]
+        await a.at(180)
+        await a.receives(alert())
+        await a.at(183)
+        command.landed = "done"
+        await story.kill("a")
+        await b.at(180 + 100)
+        incident = await b.incident()
+    outcome = incident.steps[1].outcome
+    assert outcome is not None
+    assert (outcome.result, outcome.reason) == ("done", "found_done")

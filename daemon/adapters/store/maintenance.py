@@ -24,7 +24,7 @@ from daemon.adapters.store.place import StorePlace
 from daemon.adapters.store.process_lock import held, held_itself
 from daemon.adapters.store.schema import SCHEMA
 from daemon.adapters.store.sqlite import SqliteBackend, explained
-from daemon.adapters.store.tables import bring_up, must_exist, version_of
+from daemon.adapters.store.tables import bring_up, must_exist, must_not_have_moved, version_of
 from daemon.core.ports.store import StoreDamaged
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.seal import Keyring
@@ -50,11 +50,13 @@ async def backup_store(path: Path, target: Path, keyring: Keyring = NO_KEYS) -> 
     """Copy the store to a new file, as it is at one moment, and check the copy.
 
     It works beside a running daemon, which goes on writing. Raises Permanent if there is a target
-    already, or what was copied is not whole (then there is no target); Temporary if the disk
-    fails.
+    already, or what was copied is not whole (then there is no target), or the store has moved to
+    another place, which alone is worth a backup; Temporary if the disk fails.
     """
     must_exist(path)
     _must_be_free(target)
+    async with _opened(path, readonly=True) as database:
+        await database.read(partial(must_not_have_moved, path))
     with _beside(target) as part:
         await asyncio.to_thread(_copy, path, part)
         await _must_be_whole(part, path, keyring)

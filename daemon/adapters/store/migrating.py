@@ -43,16 +43,12 @@ from daemon.adapters.store.open_store import backend_for
 from daemon.adapters.store.place import StorePlace
 from daemon.adapters.store.postgresql import COMMIT_ROW
 from daemon.adapters.store.schema import meta, metadata
-from daemon.adapters.store.tables import MOVED_ROW, must_be_of_today, must_not_have_moved
+from daemon.adapters.store.tables import MOVED_ROW, OWN_ROWS, must_be_of_today, must_not_have_moved
 from daemon.core.values.outcome import Permanent
 from daemon.core.values.seal import Keyring
 
 ROWS_AT_ONCE = 500
 """Rows in memory at a time; a delivery may be megabytes."""
-_OWN_ROWS = ("schema", MOVED_ROW)
-"""What `meta` says of one database and not of the store in it; so do the rows of its writers."""
-
-
 LEFT_BEHIND = frozenset({"alembic_version", "replicas", "duties"})
 """Tables of one database: its revision, and who works on it just now."""
 _NOBODYS = "owner"
@@ -83,8 +79,9 @@ async def migrate_store(
     is a database.
 
     Raises Permanent if a daemon runs on either, the source is not whole or not of this version's
-    schema, or has moved already, or the target has something in it; Temporary if a disk or a server
-    fails. After either nothing is in the target, and the source is as it was.
+    schema, or has moved already, or the target has anything else in it; Temporary if a disk or a
+    server fails. After either the source is as it was. Of a try that was ended midway nothing is in
+    the target, or all of it, and then the next one goes on from there.
     """
     _must_differ(source, target)
     _must_owe_nothing(source, beside)
@@ -98,11 +95,15 @@ async def migrate_store(
         await _checked(there, _must_be_alone)
         try:
             await asyncio.to_thread(there.prepare)
-            copied = await asyncio.to_thread(_copied, here, there, metadata, progress)
+            copied = await asyncio.to_thread(_moved, here, there, metadata, progress)
         except SQLAlchemyError as error:
             raise there.translated(error) from error
-        await _must_be_whole(there, keyring, f"although it is what {source} has; tell us")
-        await _noted(here, f"{target}")
+        await _must_be_whole(
+            there,
+            keyring,
+            f"although it is what {source} has; tell us, and go on with that one: "
+            f"`stopgap store migrate --undo {source}`",
+        )
         return copied
 
 
@@ -202,17 +203,33 @@ def _within(backend: Backend, transactions: Any, work: Callable[[Connection], An
         transactions.dispose()
 
 
-def _copied(
+def _moved(
     here: Backend, there: Backend, tables: MetaData, progress: MigrationProgress
 ) -> list[CopiedTable]:
-    """Copy every table and compare, in one snapshot of the source and one transaction of the
-    target. Raises Permanent, Temporary."""
+    """Copy every table and compare, in one transaction of the target, and note it in the source.
+
+    All the while the source is held by a transaction that writes, so that no daemon starts on it
+    and has its work left behind. Raises Permanent, Temporary.
+    """
 
     def from_source(source: Connection) -> list[CopiedTable]:
-        return list(_write(there, partial(_copy_tables, here, there, tables, progress, source)))
+        _hold(here, source)
+        copied: list[CopiedTable] = _write(
+            there, partial(_copy_tables, here, there, tables, progress, source)
+        )
+        # Ended just here, it is in both, and the next try finds that out.
+        source.execute(meta.insert().values(name=MOVED_ROW, value=str(there)))
+        return copied
 
-    copied: list[CopiedTable] = _read(here, from_source)
-    return copied
+    moved: list[CopiedTable] = _write(here, from_source)
+    return moved
+
+
+def _hold(backend: Backend, connection: Connection) -> None:
+    """This transaction lasts as long as it needs, and nobody else is there or may come."""
+    if backend.kind == "postgresql":
+        connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+    _must_be_alone(backend, connection)
 
 
 def _copy_tables(
@@ -223,13 +240,10 @@ def _copy_tables(
     source: Connection,
     target: Connection,
 ) -> list[CopiedTable]:
+    _hold(there, target)
     ours = [one for one in tables.sorted_tables if one.name not in LEFT_BEHIND]
-    for one in ours:
-        if next(_rows(target, one), None):
-            raise Permanent(
-                f"{there} is not empty: there are rows in {one.name}; name an empty database, or a "
-                "file that is not there"
-            )
+    if any(next(_rows(target, one), None) for one in ours):
+        return [_the_same(here, there, source, target, one) for one in ours]
     copied = []
     for one in ours:
         was = _copy(source, target, one, progress)
@@ -243,6 +257,20 @@ def _copy_tables(
         _count_on(target, one)
         copied.append(was)
     return copied
+
+
+def _the_same(
+    here: Backend, there: Backend, source: Connection, target: Connection, one: Table
+) -> CopiedTable:
+    """A table that an earlier try has copied, which was ended before it could note that. Raises
+    Permanent if it is anything else."""
+    was, is_now = _seen(one, _rows(source, one)), _seen(one, _rows(target, one))
+    if was != is_now:
+        raise Permanent(
+            f"{there} is not empty, and has not what {here} has: there are {is_now.rows} rows in "
+            f"{one.name}, here {was.rows}; name an empty database, or a file that is not there"
+        )
+    return was
 
 
 def _copy(
@@ -276,7 +304,7 @@ def _rows(connection: Connection, one: Table) -> Iterator[Sequence[Mapping[str, 
     key = [plain.c[c.name] for c in one.primary_key.columns]
     query = select(plain).order_by(*key).limit(ROWS_AT_ONCE)
     if one is meta:
-        own = plain.c.name.in_(_OWN_ROWS) | (
+        own = plain.c.name.in_(OWN_ROWS) | (
             func.substr(plain.c.name, 1, len(COMMIT_ROW)) == COMMIT_ROW
         )
         query = query.where(~own)
@@ -318,13 +346,6 @@ def _count_on(connection: Connection, one: Table) -> None:
             text("SELECT setval(pg_get_serial_sequence(:table, :column), :next, false)"),
             {**named, "next": (greatest or 0) + 1},
         )
-
-
-async def _noted(backend: Backend, target: str) -> None:
-    def work(connection: Connection) -> None:
-        connection.execute(meta.insert().values(name=MOVED_ROW, value=target))
-
-    await asyncio.to_thread(_write, backend, work)
 
 
 def _forget_move(connection: Connection) -> bool:

@@ -247,11 +247,14 @@ def survey_replicas(clock: Callable[[], datetime], connection: Connection) -> Re
             )
         )
     dead = [replica for replica in replicas if not replica.alive]
+    newest = max((replica.format for replica in replicas if replica.alive), default=FORMAT)
+    newer = select(func.count()).select_from(heads).where(head_is_open, heads.c.format > newest)
     return ReplicaSurvey(
         now,
         replicas,
         sum(incidents.values()) + sum(one.incidents for one in dead),
         sum(deliveries.values()) + sum(one.deliveries for one in dead),
+        connection.scalar(newer) or 0,
     )
 
 

@@ -10,10 +10,15 @@ from sqlalchemy import Connection, inspect, select
 
 from daemon.adapters.store.schema import COMPATIBLE, SCHEMA, meta, metadata
 from daemon.adapters.store.upgrading import note_revision, upgrade
+from daemon.core.ports.store import StoreMoved
 from daemon.core.values.outcome import Permanent
 
 MOVED_ROW = "moved-to"
 """The name of the row of `meta` that says where a store has gone."""
+_OF_THE_TABLES = {"schema": str(SCHEMA), "compatible": str(COMPATIBLE)}
+"""The rows of `meta` that say what the tables are, of those that are made today."""
+OWN_ROWS = (*_OF_THE_TABLES, MOVED_ROW)
+"""What `meta` says of one database, and not of the store in it."""
 
 
 def must_exist(path: Path) -> None:
@@ -31,8 +36,8 @@ def prepare_tables(connection: Connection, place: object, may_begin: Callable[[]
         return
     may_begin()
     metadata.create_all(connection)
-    connection.execute(meta.insert().values(name="schema", value=str(SCHEMA)))
-    connection.execute(meta.insert().values(name="compatible", value=str(COMPATIBLE)))
+    rows = [{"name": name, "value": value} for name, value in _OF_THE_TABLES.items()]
+    connection.execute(meta.insert(), rows)
     note_revision(connection)
 
 
@@ -59,10 +64,10 @@ def _goes_on_with(connection: Connection) -> bool:
 
 
 def must_not_have_moved(place: object, connection: Connection) -> None:
-    """Raises Permanent if `stopgap store migrate` has moved this store: what is here grows old."""
+    """Raises StoreMoved if `stopgap store migrate` has moved this store: what is here grows old."""
     moved = connection.scalar(select(meta.c.value).where(meta.c.name == MOVED_ROW))
     if moved is not None:
-        raise Permanent(
+        raise StoreMoved(
             f"{place} has moved to {moved} by `stopgap store migrate`, and is old since: name that "
             "one by `store` in stopgap.yaml. To go on with this one, and without whatever has "
             f"happened there: `stopgap store migrate --undo {place}`"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from daemon.core.values.units import Frozen, Moment
@@ -39,9 +39,10 @@ class ReplicaStatus(Frozen):
     """One replica as the store knows it.
 
     `format`: the revision of the events that it writes; `rules`: a digest of the rules in force on
-    it. `lease_until` is None where there can be one daemon only, which needs no lease. `alive`:
-    its lease lasts. `ahead`: by so many seconds its clock was before the database's when it last
-    renewed. `incidents` and `deliveries`: how many open ones are its own.
+    it, the roster and all else of the rules folder. `lease_until` is None where there can be one
+    daemon only, which needs no lease. `alive`: its lease lasts. `ahead`: by so many seconds its
+    clock was before the database's when it last renewed. `incidents` and `deliveries`: how many
+    open ones are its own.
     """
 
     name: str
@@ -68,12 +69,14 @@ class OwnedIncident(Frozen):
 @dataclass(frozen=True)
 class ReplicaSurvey:
     """All replicas at one moment `now`, by the database's clock, and what has no living owner: so
-    many open incidents, so many deliveries."""
+    many open incidents, so many deliveries. `beyond`: so many open incidents have entries of a
+    newer stopgap than any that is alive."""
 
     now: datetime
     replicas: Sequence[ReplicaStatus]
     orphans: int
     orphaned_deliveries: int
+    beyond: int = 0
 
     @property
     def alive(self) -> int:
@@ -128,6 +131,10 @@ class Ownership(Protocol):
     def fence(self) -> Fence | None:
         """Who appends what begins an effect; None where there is one daemon only."""
 
+    @property
+    def lease(self) -> timedelta:
+        """So long after it was last heard of a replica may yet begin something."""
+
     def may_act(self) -> bool:
         """Whether this process may do anything to the world now."""
 
@@ -151,6 +158,7 @@ class SoleDaemon:
     """The `Ownership` of the only daemon of its store: everything is its own, for good."""
 
     fence: Fence | None = None
+    lease = timedelta(0)
 
     def may_act(self) -> bool:
         """Always."""

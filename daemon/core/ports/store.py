@@ -48,6 +48,13 @@ class StoreDamaged(StoreFailure, Permanent):
     """What is in it cannot be read; somebody has to restore it."""
 
 
+class StoreMoved(StoreFailure, Permanent):
+    """What was in it is in another store since, and no daemon begins on this one."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__("gone", text)
+
+
 class StoreCondition(Protocol):
     """What is known to be wrong with a store, and how to find out whether it still is."""
 

@@ -116,28 +116,45 @@ class Figures(Frozen):
     teams: tuple[NamedFigures, ...]
 
 
-class _Manual(NamedTuple):
+class _Usual(NamedTuple):
+    """How long people take: the median of so many recoveries of these rules, in seconds."""
+
+    seconds: float
+    rules: frozenset[str]
+
+
+class _Manual:
     """How long recoveries by people took, in seconds, by rule."""
 
-    by_rule: dict[str, list[float]]
+    def __init__(self) -> None:
+        self.by_rule: dict[str, list[float]] = {}
+        self._usual: dict[str, _Usual | None] = {}
+        """What was worked out already, by rule: a year of recoveries is not sorted anew for each
+        incident that is compared with it."""
 
     def add(self, head: OpeningOutcome, until: datetime) -> None:
         """Count it, if people recovered it within the YEAR before that moment."""
+        if not (until - YEAR <= head.opened_at < until and _by_people(head)):
+            return
         took = _took(head)
-        if took is not None and until - YEAR <= head.opened_at < until and _by_people(head):
+        if took is not None:
             self.by_rule.setdefault(head.rule, []).append(took)
+            self._usual.clear()
 
-    def rules(self, rule: str) -> frozenset[str]:
-        """The rules whose recoveries one of that rule is compared with; none if there are too
-        few."""
+    def usual(self, rule: str) -> _Usual | None:
+        """What a recovery of that rule is compared with; None if there are too few."""
+        if rule not in self._usual:
+            self._usual[rule] = self._worked_out(rule)
+        return self._usual[rule]
+
+    def _worked_out(self, rule: str) -> _Usual | None:
         if len(self.by_rule.get(rule, ())) >= ENOUGH_RECOVERIES:
-            return frozenset({rule})
-        enough = sum(map(len, self.by_rule.values())) >= ENOUGH_RECOVERIES
-        return frozenset(self.by_rule) if enough else frozenset()
-
-    def of(self, rule: str) -> list[float]:
-        """How long those took."""
-        return [took for each in self.rules(rule) for took in self.by_rule[each]]
+            rules = frozenset({rule})
+        elif sum(map(len, self.by_rule.values())) >= ENOUGH_RECOVERIES:
+            rules = frozenset(self.by_rule)
+        else:
+            return None
+        return _Usual(median(took for each in rules for took in self.by_rule[each]), rules)
 
 
 class FiguresTally:
@@ -152,8 +169,8 @@ class FiguresTally:
         self._earlier = since - (until - since)
         self._now: list[OpeningOutcome] = []
         self._before: list[OpeningOutcome] = []
-        self._manual_now = _Manual({})
-        self._manual_before = _Manual({})
+        self._manual_now = _Manual()
+        self._manual_before = _Manual()
 
     def add(self, openings: Iterable[OpeningOutcome]) -> None:
         """Count these; what was opened after the end is none of the period."""
@@ -269,12 +286,15 @@ def _saved(heads: Iterable[OpeningOutcome], manual: _Manual) -> Saved | None:
     requests: list[float] = []
     compared: set[str] = set()
     for head in heads:
-        outcome, took, usual = head.outcome, _took(head), manual.of(head.rule)
-        if outcome is None or outcome.recovered_by != "daemon" or took is None or not usual:
+        outcome = head.outcome
+        if outcome is None or outcome.recovered_by != "daemon":
             continue
-        saved = median(usual) - took
+        took, usual = _took(head), manual.usual(head.rule)
+        if took is None or usual is None:
+            continue
+        saved = usual.seconds - took
         seconds.append(saved)
-        compared |= manual.rules(head.rule)
+        compared |= usual.rules
         lasted = outcome.impact.total_seconds() if outcome.impact is not None else 0.0
         if outcome.failed_requests is not None and lasted > 0:
             requests.append(outcome.failed_requests / lasted * saved)

@@ -11,6 +11,8 @@ from daemon.core.values.units import format_duration
 CLOCKS_DIFFER = 2.0
 """Seconds by which two clocks may differ before it is told: entries of a journal would tell of
 things in another order than they happened."""
+_TAKEN_WITHIN = timedelta(seconds=10)
+"""So long after a lease has ended the others may take to see it on a busy day."""
 
 
 def replica_line(replica: ReplicaStatus) -> str:
@@ -28,7 +30,8 @@ def replica_troubles(survey: ReplicaSurvey) -> tuple[str, ...]:
 def _troubles(survey: ReplicaSurvey) -> Iterator[str]:
     alive = [replica for replica in survey.replicas if replica.alive]
     for dead in survey.replicas:
-        if not dead.alive and (dead.incidents or dead.deliveries):
+        late = dead.lease_until is not None and survey.now - dead.lease_until > _TAKEN_WITHIN
+        if not dead.alive and (late or not alive) and (dead.incidents or dead.deliveries):
             yield (
                 f"{dead.name} died with {replica_line(dead).partition('; ')[2]}, which nobody has "
                 "taken over: see why the others do not, in their logs, or start one"
@@ -36,6 +39,12 @@ def _troubles(survey: ReplicaSurvey) -> Iterator[str]:
     nobodys = survey.orphans - sum(one.incidents for one in survey.replicas if not one.alive)
     if nobodys > 0 and not alive:
         yield f"nobody conducts {_many(nobodys, 'incident', 'incidents')}: start a replica"
+    if alive and survey.beyond:
+        yield (
+            f"{_many(survey.beyond, 'incident', 'incidents')} can be conducted by a newer stopgap "
+            "alone, of which none is alive: start one of that version again; until then nobody is "
+            "called for them"
+        )
     ahead = [replica.ahead for replica in alive]
     if alive and max(ahead) - min(ahead) > CLOCKS_DIFFER:
         by = format_duration(timedelta(seconds=round(max(ahead) - min(ahead))))
@@ -47,8 +56,9 @@ def _troubles(survey: ReplicaSurvey) -> Iterator[str]:
         )
     if len({replica.rules for replica in alive}) > 1:
         yield (
-            "the replicas have different rules in force, so it matters which one gets an alert: "
-            "give each the same rules folder, and reload"
+            "the replicas have different rules, rosters, approvals or freeze windows in force, so "
+            "it matters which one gets an alert, or a login: give each the same rules folder, and "
+            "reload each"
         )
 
 

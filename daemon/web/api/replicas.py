@@ -15,7 +15,8 @@ from daemon.web.context import WebContext
 class ReplicaView(Frozen):
     """One replica. `here`: it answers this. `lease_until` is null where there can be one daemon
     only. `ahead_seconds`: by how much its clock was before the database's. `rules`: alike for
-    those that have the same rules in force. `text`: what is its own, in words."""
+    those that have the same rules folder in force, roster and approvals too. `text`: what is its
+    own, in words."""
 
     name: str
     version: str

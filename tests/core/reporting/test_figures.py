@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterable
 from datetime import datetime, timedelta
+from statistics import median
 from typing import Any
 
 import pytest
 
 from daemon.core.incident.outcome_facts import OutcomeFacts, RecoveredBy
 from daemon.core.ports.journal import Head
+from daemon.core.reporting import figures as figure_module
 from daemon.core.reporting.figures import Figures, FigureSet, figures
 from daemon.core.reporting.figures_csv import CSV_COLUMNS, figures_csv
 from tests.core.build import MINUTE, NOW
@@ -150,6 +153,26 @@ def test_a_rule_without_enough_recoveries_by_people_is_compared_with_all() -> No
     found = now(*people, automatic(1, 10, failed=100)).saved
     assert found is not None
     assert (found.seconds, found.compared) == (40 * 60, 3)
+
+
+def test_what_is_usual_is_worked_out_once_for_a_rule_and_not_for_each_incident(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sorted_lists: list[int] = []
+
+    def counting(values: Iterable[float]) -> float:
+        known = list(values)
+        sorted_lists.append(len(known))
+        return median(known)
+
+    monkeypatch.setattr(figure_module, "median", counting)
+    people = [manual(2, 20 + n % 3) for n in range(50)]
+    found = now(*people, *(automatic(1, 5, failed=60) for _ in range(40)))
+    assert found.saved is not None
+    assert found.saved.incidents == 40
+    assert sorted_lists.count(50) == 1
+    # The other medians are those of the figures themselves: of all, of the rule and of the team.
+    assert len(sorted_lists) < 15
 
 
 def test_without_enough_recoveries_by_people_nothing_is_claimed() -> None:
