@@ -138,8 +138,8 @@ class Disk:
         self.after_commit: Callable[[Life], bool] = lambda _: True
         self.committed: Callable[[Sequence[e.Entry]], None] = lambda _: None
         self.asked: Callable[[Life, Sequence[str]], None] = lambda _, __: None
-        """Hears what a daemon is about to write, by the kinds of its events, and that it asks whether
-        a step may start ("guard")."""
+        """Hears what a daemon is about to write, by the kinds of its events, and that it asks
+        whether a step may start ("guard")."""
         self.wrote: Callable[[Life, Sequence[str]], None] = lambda _, __: None
         """Hears what it has written: the kinds of events, and of a store in memory the call."""
         self.owed: dict[int, Sequence[Owed]] = {}
