@@ -42,6 +42,7 @@ Invariant = Literal[
     "no freeze is passed over",
     "only who has the lease begins",
     "what is due is done",
+    "nobody is called in vain",
 ]
 INVARIANTS: tuple[Invariant, ...] = Invariant.__args__  # type: ignore[attr-defined]
 
@@ -153,6 +154,10 @@ class Referee:
                 if before.step(event.step).vetoed_by:
                     text = f"step {event.step} of {before.id} was vetoed before it was prepared"
                     self.fail("no veto is passed over", text)
+            case e.PageQueued(purpose="escalation") if before.commander or before.closed:
+                if not any(page.jumps for page in before.pages.values()):
+                    text = f"{event.page} of {before.id}, which {before.commander} has taken"
+                    self.fail("nobody is called in vain", text)
             case e.PageDelivered():
                 self._delivered.add((before.id, event.page))
             case e.EscalationDefect():
@@ -337,9 +342,9 @@ class Referee:
                 continue
             closed = self._closed.get(incident.id)
             measurable = incident.rule in setting.book().rules
-            if closed is not None and not incident.review:
+            if closed is not None and not (incident.review and incident.recorded == measurable):
                 late = self.now - max(closed, calm_since) > DONE_IN
-                what = "has no review"
+                what = "has no review" if not incident.review else "has no samples kept"
             elif closed is None and measurable and incident.problem is None:
                 late = self.now - max(self._opened[incident.id], calm_since) > DONE_IN
                 what = "was never measured"

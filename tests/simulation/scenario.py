@@ -459,8 +459,12 @@ def _veto_at_the_start(draw: _Draw) -> _Stretch:
     """Somebody stops a step while its start is being decided, and the store takes its time."""
     script = _sure(draw, "shop", draw.one(("rollback", "flag_off")))
     slow = Fault("disk slow", 0.0, FAULTS_END, size=draw.within(0.1, 1.0))
-    what, delay = draw.one(("veto", "veto", "pause")), draw.within(0, 1.5 * slow.size)
-    more = ("shop", 1, "shop", "ask guard", draw.one((1, 1, 1, 2)))
+    if draw.chance(0.4):
+        what, delay = draw.one(("veto", "veto", "pause")), draw.within(0, 3 * slow.size)
+        more = ("shop", 1, "shop", "ask guard", draw.one((1, 1, 1, 2)))
+    else:  # at the moment in which the next tier is called
+        what, delay = "acknowledge", draw.within(40 - slow.size, 40.0)
+        more = ("shop", 1, "shop", "PageQueued", draw.one((1, 1, 2)))
     return [*script, Item("reaction", delay, what, draw.one(PEOPLE), more)], [slow]
 
 
