@@ -191,7 +191,7 @@ class Conductor:
 
     async def _conduct(self, incident: str) -> None:
         bind_contextvars(incident=incident)
-        flight = _Flight()
+        flight, task = _Flight(), asyncio.current_task()
         self._flights.append(flight)
         try:
             async with asyncio.TaskGroup() as effects:
@@ -209,7 +209,7 @@ class Conductor:
         finally:
             self._flights.remove(flight)
             self._drilling.pop(incident, None)
-            if self._conducted.get(incident) is asyncio.current_task():
+            if self._conducted.get(incident) is task:
                 self._end(incident, meant=incident in self._given_up)
 
     def _end(self, incident: str, *, meant: bool) -> None:

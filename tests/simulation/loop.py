@@ -53,7 +53,6 @@ class Life:
     """From when to when it was suspended, or cut off from the store alone."""
     steps: int = 0
     dies_at_step: int | None = None
-    tasks: list[asyncio.Task[Any]] = field(default_factory=list)
 
     def gone_since(self, moment: float) -> bool:
         """Whether it has ended, or was away for a while after that: what it got to know then, no

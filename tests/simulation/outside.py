@@ -107,6 +107,7 @@ class Outside:
         self.posted: Callable[[Posted], None] = lambda _: None
         self.met: set[FaultKind] = set()
         """The kinds of faults that something ran into."""
+        self.did: Callable[[Life, Sequence[str]], None] = lambda _, __: None
         self.calm = False
         self._effects: dict[tuple[int, str], int] = {}
         self._runs_begun = 0
@@ -154,6 +155,7 @@ class Outside:
             if life.ended:
                 return
             done = asker.run(do)
+            self.did(life, [f"effect {what}"])
             for name, number in numbers:
                 if self.counted("crash after an effect", number, name):
                     self.loop.end(life)

@@ -16,6 +16,7 @@ from typing import Literal
 from daemon.core.incident import events as e
 from daemon.core.incident.fold import apply_event
 from daemon.core.incident.state import Incident
+from daemon.core.ports.journal import Owed
 from daemon.core.recovery.approvals import Approvals
 from daemon.core.recovery.plan import content_of
 from daemon.core.values.seal import UNKEYED
@@ -39,14 +40,21 @@ Invariant = Literal[
     "what is remembered is what was written",
     "no veto is passed over",
     "no freeze is passed over",
+    "only who has the lease begins",
+    "what is due is done",
+    "nobody is called in vain",
 ]
 INVARIANTS: tuple[Invariant, ...] = Invariant.__args__  # type: ignore[attr-defined]
 
+_BEGINS = (e.StepStarted, e.StepPrepared, e.EffectClaimed)
+"""What lets something begin that is done to the world."""
 PATIENCE = 2 * setting.WAIT.total_seconds() + 45.0
 """Seconds within which an open incident that nobody took has rung somebody again: the longest wait
 between two calls that reach anybody, the backoff of one that failed, and the watchdog's round."""
 PROMPT = 25.0
 """Seconds within which it has rung somebody at all, besides what the first page may be held."""
+DONE_IN = 25.0
+"""Seconds within which a new incident was measured, and a closed one has its review."""
 TAKEN_IN = 20.0
 """Seconds within which an accepted alert is in an incident, once nothing is in the way."""
 
@@ -82,6 +90,14 @@ class Referee:
         self._automatic: list[tuple[datetime, str, str]] = []
         self._frozen: Callable[[str, str], str] = lambda _, __: ""
         self.told: Callable[[str], None] = lambda _: None
+        self.limits = setting.TIGHT if outside.scenario.tight else setting.LIMITS
+        self.may_begin: Callable[[Life, str], bool] = lambda _, __: True
+        """Whether a life's replica has the lease of an incident."""
+        self.owed: Callable[[int], Sequence[Owed]] = lambda _: ()
+        """What a replica has kept of outcomes that its store did not take."""
+        self._calm_since = 0.0
+        self._opened: dict[str, float] = {}
+        self._closed: dict[str, float] = {}
 
     @property
     def now(self) -> float:
@@ -104,11 +120,16 @@ class Referee:
             if before is None:
                 assert isinstance(entry.event, e.IncidentOpened)
                 after = Incident(entry.incident, entry.at, entry.event, entry.seq)
+                self._opened[entry.incident] = self.now
             else:
                 self._judge(before, entry)
                 after = apply_event(before, entry.at, entry.event, entry.by)
                 after = replace(after, seq=entry.seq)
             self.incidents[entry.incident] = after
+            if after.closed is not None:
+                self._closed.setdefault(after.id, self.now)
+            else:
+                self._closed.pop(after.id, None)
             self.kinds[entry.event.kind] += 1
             life = LIFE.get()
             who = f"{entry.by} (r{life.replica})" if life is not None else entry.by
@@ -125,6 +146,7 @@ class Referee:
     def _judge(self, before: Incident, entry: e.Entry) -> None:
         """What may not be written of an incident that stands so."""
         event = entry.event
+        self._with_lease(entry)
         match event:
             case e.StepStarted():
                 self._started(before, event, entry.at)
@@ -132,12 +154,24 @@ class Referee:
                 if before.step(event.step).vetoed_by:
                     text = f"step {event.step} of {before.id} was vetoed before it was prepared"
                     self.fail("no veto is passed over", text)
+            case e.PageQueued(purpose="escalation") if before.commander or before.closed:
+                if not any(page.jumps for page in before.pages.values()):
+                    text = f"{event.page} of {before.id}, which {before.commander} has taken"
+                    self.fail("nobody is called in vain", text)
             case e.PageDelivered():
                 self._delivered.add((before.id, event.page))
             case e.EscalationDefect():
                 self._defect(before, event)
             case _:
                 pass
+
+    def _with_lease(self, entry: e.Entry) -> None:
+        life = LIFE.get()
+        if life is None or not isinstance(entry.event, _BEGINS):
+            return
+        if not self.may_begin(life, entry.incident):
+            text = f"{entry.event.kind} of {entry.incident} by {life}, which has no lease"
+            self.fail("only who has the lease begins", text)
 
     def _started(self, before: Incident, event: e.StepStarted, at: datetime) -> None:
         state, name = before.step(event.step), f"step {event.step} of {before.id}"
@@ -158,22 +192,23 @@ class Referee:
                 text = f"{name} started by itself and is {standing}"
                 self.fail("a confirmed problem and a valid approval", text)
             self._budgets(name, before, at)
-        if state.vetoed_by:
-            self.fail("no veto is passed over", f"{name} was vetoed by {state.vetoed_by}")
+        if state.vetoed_by or before.paused_by or before.closed is not None:
+            stopped = f"vetoed {state.vetoed_by}, paused {before.paused_by}, {before.closed}"
+            self.fail("no veto is passed over", f"{name} starts: {stopped}")
         service = before.group_labels.get("service", "")
         frozen = self._frozen(before.opened.team, service)
         if frozen:
             self.fail("no freeze is passed over", f"{name} starts while {frozen} is frozen")
 
     def _budgets(self, name: str, incident: Incident, at: datetime) -> None:
-        window = setting.LIMITS.budget_window
+        window = self.limits.budget_window
         recent = [one for one in self._automatic if one[0] > at - window]
         counts = {
             "rule": sum(rule == incident.rule for _, rule, _ in recent),
             "team": sum(team == incident.opened.team for _, _, team in recent),
             "global": len(recent),
         }
-        for level, budget in setting.LIMITS.budgets.items():
+        for level, budget in self.limits.budgets.items():
             if counts.get(level, 0) >= budget:
                 self.fail(
                     "budgets hold", f"{name}: {counts[level]} of {budget} were spent ({level})"
@@ -230,6 +265,15 @@ class Referee:
         if (rang.incident, rang.page) in self._delivered:
             text = f"{rang.page} of {rang.incident} rings after it was delivered"
             self.fail("no page twice", text)
+        owed = self.owed(self.lives[rang.life].replica)
+        if any(
+            isinstance(draft.event, e.PageDelivered) and draft.event.page == rang.page
+            for one in owed
+            if one.incident == rang.incident
+            for draft in one.drafts
+        ):
+            text = f"{rang.page} of {rang.incident} rings, whose delivery is kept as owed"
+            self.fail("no page twice", text)
         for other in again:
             if other.answered and not self.lives[other.life].gone_since(other.at):
                 text = f"{rang.page} of {rang.incident} rings twice, at {other.at:.1f} too"
@@ -269,13 +313,15 @@ class Referee:
             self._calling_since.setdefault(incident.id, self.now)
 
     def _defect(self, before: Incident, event: e.EscalationDefect) -> None:
-        if not self.outside.scenario.faults:
+        if not self.outside.scenario.faults or self.now - self._calm_since > PATIENCE:
             self.fail(
                 "no defect of ours", f"the watchdog had to call for {before.id}: {event.text}"
             )
 
     def look(self, calm_since: float) -> None:
         """Every few seconds: is anybody forgotten? Nothing went wrong since `calm_since`."""
+        self._calm_since = calm_since
+        self._is_done(calm_since)
         for incident, since in self._calling_since.items():
             if self._snoozed(self.incidents[incident]):
                 continue
@@ -289,6 +335,23 @@ class Referee:
         for at, identity, status, began, _ended in self.accepted:
             if status == "firing" and self.now - max(at, calm_since) > TAKEN_IN:
                 self._taken_in(identity, began)
+
+    def _is_done(self, calm_since: float) -> None:
+        for incident in self.incidents.values():
+            if incident.organization.merging:
+                continue
+            closed = self._closed.get(incident.id)
+            measurable = incident.rule in setting.book().rules
+            if closed is not None and not (incident.review and incident.recorded == measurable):
+                late = self.now - max(closed, calm_since) > DONE_IN
+                what = "has no review" if not incident.review else "has no samples kept"
+            elif closed is None and measurable and incident.problem is None:
+                late = self.now - max(self._opened[incident.id], calm_since) > DONE_IN
+                what = "was never measured"
+            else:
+                continue
+            if late:
+                self.fail("what is due is done", f"{incident.id} {what}")
 
     def _snoozed(self, incident: Incident) -> bool:
         """Whether somebody has answered a call: not now, or not I."""

@@ -151,6 +151,8 @@ class Replica:
             async with asyncio.TaskGroup() as group:
                 for part in parts:
                     group.create_task(part)
+        except GeneratorExit:
+            raise  # the simulation is over
         except BaseException as error:
             self._defect(f"a part of the daemon ended: {error!r}")
             raise
@@ -170,6 +172,7 @@ class Replica:
         repository = IncidentRepository(
             journal, self.clock, SimulatedDebts(self._disk, self.number), lease or SOLE
         )
+        limits = setting.TIGHT if outside.scenario.tight else setting.LIMITS
         roster = setting.roster()
         approvals = setting.approvals() if outside.scenario.approved else Approvals()
         ways = world.ways(outside, tuple(roster.people))
@@ -186,12 +189,12 @@ class Replica:
             active,
             tells=lambda: duties.mine("maintenance"),
         )
-        storms = StormKeeper(repository, setting.LIMITS)
+        storms = StormKeeper(repository, limits)
         observer = _Crashes(lambda part: self._defect(f"the {part} crashed"))
         dependencies = ConductDependencies(
             servers=MetricsServers(NamedMetrics(world.Prometheus(outside), setting.MAX_AGE)),
             actions=world.actions(outside),
-            limits=setting.LIMITS,
+            limits=limits,
             outage=0.5,
             changes=lambda rule, incident: self._changes(journal, rule, incident),
             reviews=MemoryReviews(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any
@@ -30,6 +31,8 @@ LIMITS = Limits(
     storm=4,
     storm_window=timedelta(minutes=1),
 )
+TIGHT = replace(LIMITS, budgets={"rule": 1, "team": 1, "global": 2})
+"""So little that the second step of an incident is one too many."""
 WAIT = timedelta(seconds=40)
 """How long each tier of every policy has."""
 

@@ -24,6 +24,7 @@ from unittest.mock import patch
 
 import structlog
 
+from daemon.conduct import leases
 from daemon.core.alertmanager import parse_delivery
 from daemon.core.changes.suspects import Change
 from daemon.core.incident import events as e
@@ -36,6 +37,7 @@ from daemon.core.response.call_answers import DeclineCall, SnoozeCall
 from daemon.core.response.command import Command, CommandSituation, NotPossible
 from daemon.core.response.organizing import Merge
 from daemon.core.response.role_commands import FillRole
+from daemon.watching import news
 from tests.fakes import START
 from tests.replicas import LEASE
 from tests.simulation import setting
@@ -114,6 +116,10 @@ class _Simulation:
             for number in range(scenario.replicas)
         ]
         self.commits: Counter[int] = Counter()
+        self.done: Counter[str] = Counter()
+        """How often each kind of thing was written, done, or asked of the store."""
+        self.failing_until = 0.0
+        self.held_up_until = 0.0
         self._tell = self._trace if traced else self._note
         self._connect()
 
@@ -128,6 +134,10 @@ class _Simulation:
         disk.committed = referee.committed
         disk.failing = self._disk_fails
         disk.full = lambda: outside.fault("disk full") is not None
+        disk.wrote = outside.did = self._did
+        disk.asked = self._asked
+        referee.may_begin = disk.may_begin
+        referee.owed = lambda replica: disk.owed.get(replica, ())
         disk.before_commit, disk.after_commit = self._before_commit, self._after_commit
         loop.on_death = self._died
         loop.thread_delay = self._thread_delay
@@ -197,7 +207,11 @@ class _Simulation:
     def _disk_fails(self) -> bool:
         life = LIFE.get()
         cut = life is not None and self.outside.fault("replica cut off", str(life.replica))
-        return bool(cut) or self.outside.fault("disk fails") is not None
+        return (
+            self.loop.now < self.failing_until
+            or bool(cut)
+            or self.outside.fault("disk fails") is not None
+        )
 
     def _died(self, life: Life) -> None:
         replica = self.replicas[life.replica]
@@ -226,6 +240,49 @@ class _Simulation:
             self.loop.end(life)
         return self.outside.counted("commit unknown", self.commits[life.replica]) is None
 
+    def _did(self, life: Life, names: Sequence[str]) -> None:
+        """A daemon has written these kinds of things, or done them: faults and people that are
+        aimed at one of them come now, or soon."""
+        for name in names:
+            self._count(name)
+            crash = self.outside.counted("crash after that", self.done[name], name)
+            if crash and crash.size:
+                self.loop.outside(crash.size, partial(self._crash, life))
+            elif crash:
+                self.loop.end(life)
+            fails = self.outside.counted("disk fails after that", self.done[name], name)
+            if fails:
+                self.failing_until = max(self.failing_until, self.loop.now + fails.size)
+                self.failing_until = min(self.failing_until, FAULTS_END)
+                self.held_up_until = max(self.held_up_until, self.failing_until)
+
+    def _count(self, name: str) -> None:
+        self.done[name] += 1
+        for item in self.scenario.script:
+            if item.kind == "reaction" and item.more[3:] == (name, self.done[name]):
+                self.loop.outside(item.at, partial(self._react, item))
+
+    def _asked(self, life: Life, names: Sequence[str]) -> None:
+        for name in names:
+            self._count(f"ask {name}")
+            stops = self.outside.counted(
+                "replica suspended at work", self.done[f"ask {name}"], name
+            )
+            replica = self.replicas[life.replica]
+            if stops and not life.asleep:
+                until = self.loop.now + stops.size
+                self._tell(f"{life} is suspended for {stops.size} s while it asks for {name}")
+                replica.away(self.loop.now, until)
+                life.was_away.append((self.loop.now, until))
+                self.loop.suspend(life, stops.size)
+
+    def _react(self, item: Item) -> None:
+        asyncio.ensure_future(self._happens(item))  # noqa: RUF006 - its life is the simulation's
+
+    def _crash(self, life: Life) -> None:
+        if not self.outside.calm:
+            self.loop.end(life)
+
     def _thread_delay(self) -> float:
         slow = self.outside.fault("disk slow")
         if slow:
@@ -247,6 +304,7 @@ class _Simulation:
         timers: list[tuple[float, Callable[[], Any]]] = [
             (item.at, lambda item=item: asyncio.ensure_future(self._happens(item)))  # type: ignore[misc]
             for item in self.scenario.script
+            if item.kind != "reaction"
         ]
         for fault in self.scenario.faults:
             if fault.what not in {"", *(str(replica.number) for replica in self.replicas)}:
@@ -283,6 +341,7 @@ class _Simulation:
         if not self.outside.calm:
             ends = [f.at + f.lasts for f in faults if f.kind in _HOLDS_UP and f.at <= now]
             self.calm_since = max([self.calm_since, *(min(end, now) for end in ends)])
+        self.calm_since = max(self.calm_since, min(self.held_up_until, now))
         for replica in self.replicas:
             self.calm_since = max(self.calm_since, min(now, self._made_up_for(replica)))
         return self.calm_since
@@ -348,7 +407,7 @@ class _Simulation:
             case "alert ends":
                 alert = setting.alert(item.what, "resolved", item.more[0], self.loop.now)
                 await self._deliver(alert, 0)
-            case "deed":
+            case "deed" | "reaction":
                 await self._deed(item)
             case "freeze":
                 await self._freeze(item.what)
@@ -395,7 +454,7 @@ class _Simulation:
         await replica.maintenance.announce(item.what, "x", "ada", begin, ends)
 
     async def _deed(self, item: Item) -> None:
-        service, number, other = item.more
+        service, number, other = item.more[:3]
         incident = self._open_of(service)
         if incident is None:
             return
@@ -480,6 +539,9 @@ def _reproducible(seed: int) -> Iterator[None]:
             # As ever it finds when a problem began, only less finely: a quarter of all time.
             patch.object(onset_interval, "_COARSE", 12),
             patch.object(onset_interval, "_FINE", 12),
+            # What another replica has written is looked for less often: a third of all time.
+            patch.object(news, "NEWS_SECONDS", 4.0),
+            patch.object(leases, "_LOOK_EVERY", timedelta(seconds=4)),
             patch.object(secrets, "choice", letters.choice),
             patch.object(
                 secrets, "token_hex", lambda n=16: f"{letters.getrandbits(8 * n):0{2 * n}x}"

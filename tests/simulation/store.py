@@ -137,6 +137,11 @@ class Disk:
         self.before_commit: Callable[[Life], None] = lambda _: None
         self.after_commit: Callable[[Life], bool] = lambda _: True
         self.committed: Callable[[Sequence[e.Entry]], None] = lambda _: None
+        self.asked: Callable[[Life, Sequence[str]], None] = lambda _, __: None
+        """Hears what a daemon is about to write, by the kinds of its events, and that it asks
+        whether a step may start ("guard")."""
+        self.wrote: Callable[[Life, Sequence[str]], None] = lambda _, __: None
+        """Hears what it has written: the kinds of events, and of a store in memory the call."""
         self.owed: dict[int, Sequence[Owed]] = {}
         self.commits = 0
 
@@ -188,17 +193,17 @@ class Disk:
         lost = Temporary("the connection was lost while it committed")
         return [WriteResult(unit, None, lost) for unit in units]
 
-    def transact(self, work: Callable[[], T]) -> T:
+    def transact(self, work: Callable[[], T], name: str) -> T:
         """One transaction of a store in memory. Raises Temporary, and what the work raises."""
         life = LIFE.get()
         if life is None:
             return work()
-        result = self._around(life, work)
+        result = self._around(life, work, name)
         if result is None:
             raise Temporary("the connection was lost while it committed")
         return result[0]
 
-    def _around(self, life: Life, work: Callable[[], T]) -> tuple[T] | None:
+    def _around(self, life: Life, work: Callable[[], T], name: str = "") -> tuple[T] | None:
         """What came of it; None if nobody is told, though it was done. Raises StoreDown, Killed."""
         if self.full():
             raise StoreDown("full", "the simulated disk is full")
@@ -206,7 +211,9 @@ class Disk:
         must_live(life)
         result = work()
         self.commits += 1
-        self.committed(self._new_entries())
+        entries = self._new_entries()
+        self.committed(entries)
+        self.wrote(life, [name, *(entry.event.kind for entry in entries)])
         told = self.after_commit(life)
         must_live(life)
         return (result,) if told else None
@@ -239,6 +246,14 @@ class Disk:
             )
             for row in rows
         ]
+
+    def may_begin(self, life: Life, incident: str) -> bool:
+        """Whether that life's replica has the lease of an incident, and it is in force. Only of a
+        store in memory; the one in SQL asks its own tables in the append."""
+        if self.sql or self.replicas == 1:
+            return True
+        name = f"r{life.replica}"
+        return self._shared.lives(name) and self.memory.rows[incident].owner == name
 
     def holders(self) -> list[tuple[str, str]]:
         """(incident, target) of the actions that have not ended."""
@@ -433,20 +448,24 @@ class Transactions:
         async def transaction(*args: Any, **more: Any) -> Any:
             if name in _TOPICS:
                 self._disk.counters[_TOPICS[name] or note_topic(args[0])] += 1
-            loop = asyncio.get_running_loop()
-            work = partial(transact, partial(found, *args, **more))
+            loop, life = asyncio.get_running_loop(), LIFE.get()
+            if name == "append" and life is not None:
+                self._disk.asked(life, [draft.event.kind for draft in args[2]])
+            elif name == "guard" and life is not None:
+                self._disk.asked(life, [name])
+            work = partial(transact, partial(found, *args, **more), name)
             return await to_its_end(_in_thread(loop, work), "store")
 
         setattr(self, name, transaction)
         return transaction
 
-    def _read(self, call: Callable[[], Any]) -> Any:
+    def _read(self, call: Callable[[], Any], _: str) -> Any:
         self._disk.check()
         return _at_once(call())
 
-    def _write(self, call: Callable[[], Any]) -> Any:
+    def _write(self, call: Callable[[], Any], name: str) -> Any:
         self._disk.check()
-        return self._disk.transact(lambda: _at_once(call()))
+        return self._disk.transact(lambda: _at_once(call()), name)
 
 
 async def _in_thread(loop: asyncio.AbstractEventLoop, work: Callable[[], Any]) -> Any:

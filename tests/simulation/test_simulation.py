@@ -19,9 +19,9 @@ from tests.simulation.scenario import Fault, Item, Scenario, scenario_of
 from tests.simulation.shrink import shrink
 from tests.simulation.simulation import simulate
 
-SEEDS = int(os.environ.get("STOPGAP_TEST_SEEDS", "32"))
+SEEDS = int(os.environ.get("STOPGAP_TEST_SEEDS", "64"))
 """So many seeds are run; more by the environment, or by `make simulate`."""
-PARTS = 4
+PARTS = 8
 ROOT = Path(__file__).parents[2]
 
 
