@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from weakref import WeakValueDictionary
@@ -125,17 +126,18 @@ class IncidentRepository:
 
     async def load_together(self, incidents: Sequence[str]) -> None:
         """Read these into memory, many by one statement; what `load` finds there it does not read.
-        Where one of a portion is unreadable, the whole portion is left to `load`, which tells of
-        that one alone. Raises Temporary."""
+        What is unreadable is left to `load`, which tells of it. Raises Temporary."""
         unread = [name for name in incidents if name not in self._known]
         for first in range(0, len(unread), READ_TOGETHER):
             portion = unread[first : first + READ_TOGETHER]
             try:
                 found = await self.journal.read_together(portion)
             except (Permanent, ValueError):
-                continue
+                continue  # one of them, but not which
             for name, entries in found.items():
-                if name not in self._known:  # else read and perhaps changed meanwhile
+                if name in self._known:
+                    continue  # read and perhaps changed meanwhile
+                with suppress(ValueError):
                     self._remember(self._with_owed(fold(entries)))
 
     def _moved_on(self, incident: Incident) -> bool:

@@ -204,8 +204,8 @@ class Conductor:
                     # It is not ours, or not for now: only once these have ended it may be begun
                     # with anew, or two of one effect would be under way.
                     self._given_up.add(incident)
-                    for task in flight.tasks.values():
-                        task.cancel()
+                    for effect in flight.tasks.values():
+                        effect.cancel()
         finally:
             self._flights.remove(flight)
             self._drilling.pop(incident, None)
@@ -218,8 +218,11 @@ class Conductor:
             self.pulse.ends(incident)  # else its task has died, which has to be noticed
         self._conducted.pop(incident, None)
         self._given_up.discard(incident)
+        if not meant:
+            self._repository.forget(incident)  # whoever reads it next has it conducted anew
+            return
         self._repository.leave(incident)
-        if meant and incident in self._repository.owing:
+        if incident in self._repository.owing:
             self._repository.opened.put_nowait(incident)  # to pay, whosever it is now
 
     def _executor_of(self, incident: Incident) -> Executor:

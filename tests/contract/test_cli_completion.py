@@ -74,7 +74,7 @@ def test_commands_are_offered_without_loading_them() -> None:
     ended = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=ROOT
     )
-    offered = "review replay request-help resume reload reassign relate\n"
+    offered = "review replay replicas request-help resume reload reassign relate\n"
     assert (sorted(ended.stdout.split()), ended.stderr) == (sorted(offered.split()), "")
 
 

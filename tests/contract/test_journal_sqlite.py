@@ -92,7 +92,7 @@ class TestSqlite:
         async with open_store(path) as store:
             await opened(store.journal, "inc-1")
         with closing(sqlite3.connect(path)) as shell:
-            shell.executescript("""UPDATE events SET body = '{"kind":"Teleported"}', format = 2""")
+            shell.executescript("""UPDATE events SET body = '{"kind":"Teleported"}'""")
         async with open_store(path) as store:
             with pytest.raises(Permanent, match="entry 1 of inc-1 cannot be read"):
                 await store.journal.read("inc-1")

@@ -144,8 +144,8 @@ async def test_an_incident_that_is_found_while_it_opens_keeps_what_was_told_it(
     repository = IncidentRepository(journal, lambda: NOW)
     inner = journal.open
 
-    async def found(*args: Any) -> None:
-        await inner(*args)
+    async def found(*args: Any, **more: Any) -> None:
+        await inner(*args, **more)
         await repository.record("inc-1", lambda _: [PAGE])
 
     journal.open = found  # type: ignore[method-assign]

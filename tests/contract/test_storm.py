@@ -73,7 +73,7 @@ async def test_what_is_read_anew_stays_one_of_it(rig: Rig) -> None:
     assert [one.id for one in between.members] == [one.id for one in before.members]
     everybody = await everyone(rig, members)
     (after,) = rig.storms.storms
-    assert sorted(map(id, after.members)) == sorted(map(id, everybody))
+    assert {one.id: one for one in after.members} == {one.id: one for one in everybody}
 
 
 async def test_it_is_listed_and_acted_on_from_the_command_line(rig: Rig) -> None:

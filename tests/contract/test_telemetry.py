@@ -190,7 +190,7 @@ async def test_the_trouble_of_the_store_is_there_from_the_start_and_by_its_kind(
     counting: Counting,
 ) -> None:
     name = "stopgap_store_trouble"
-    assert (await counting.text()).count(f"\n{name}{{") == 7
+    assert (await counting.text()).count(f"\n{name}{{") == 8
     counting.store_trouble = StoreTrouble(kind="full", text="free some space")
     assert await counting.value(name, kind="full") == 1
     assert await counting.value(name, kind="damaged") == 0
