@@ -218,11 +218,10 @@ class Conductor:
             self.pulse.ends(incident)  # else its task has died, which has to be noticed
         self._conducted.pop(incident, None)
         self._given_up.discard(incident)
-        if not meant:
-            self._repository.forget(incident)  # whoever reads it next has it conducted anew
-            return
         self._repository.leave(incident)
-        if incident in self._repository.owing:
+        if not meant:
+            self._repository.read_anew(incident)  # whoever reads it next has it conducted anew
+        elif incident in self._repository.owing:
             self._repository.opened.put_nowait(incident)  # to pay, whosever it is now
 
     def _executor_of(self, incident: Incident) -> Executor:
