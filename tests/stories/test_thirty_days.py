@@ -142,7 +142,7 @@ def _held(stage: Stage, daemon: Daemon) -> Counter[str]:
 @pytest.mark.parametrize(
     ("days", "settled", "length"),
     [
-        (12, 4, WORK),
+        (9, 4, WORK),
         pytest.param(30, 8, DAY, marks=[pytest.mark.bench, pytest.mark.timeout(3600)]),
     ],
 )
