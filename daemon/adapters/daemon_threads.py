@@ -10,14 +10,16 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
-from typing import Any, TypeVar
+from concurrent.futures import Executor, Future
+from functools import partial
+from typing import Any, ParamSpec, TypeVar
 
 _R = TypeVar("_R")
+_P = ParamSpec("_P")
 _Job = tuple["Future[Any]", Callable[[], Any]]
 
 
-class DaemonThreads:
+class DaemonThreads(Executor):
     """At most so many threads, started when they are needed and gone when they are not.
 
     Nobody waits for them at the end of the process. A call that is given up goes on in its thread
@@ -34,13 +36,18 @@ class DaemonThreads:
     async def run(self, call: Callable[[], _R]) -> _R:
         """What the call returns or raises. It waits for a free thread; the caller's deadline
         bounds that."""
+        # By the loop, as all work in threads: one in virtual time waits for it.
+        return await asyncio.get_running_loop().run_in_executor(self, call)
+
+    def submit(self, fn: Callable[_P, _R], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_R]:
+        """Have it called by the next free thread."""
         future: Future[_R] = Future()
         with self._lock:
-            self._jobs.append((future, call))
+            self._jobs.append((future, partial(fn, *args, **kwargs)))
             if self._running < self._most:
                 self._running += 1
                 threading.Thread(target=self._work, name=self._name, daemon=True).start()
-        return await asyncio.wrap_future(future)
+        return future
 
     def give_up(self) -> None:
         """Cancel what has not begun."""
