@@ -43,7 +43,11 @@ async def test_the_key_of_a_store_from_before_moves_and_is_not_kept_twice(
         [key] = store.keys.current.keys
         assert (key.secret, key.nameless, key.made_at) == ("of old", True, None)
         await rotate(store, revoke=True)
-    assert [name for name, _ in shell(place, "SELECT * FROM meta")] == ["schema", "compatible", "keys"]
+    assert [name for name, _ in shell(place, "SELECT * FROM meta")] == [
+        "schema",
+        "compatible",
+        "keys",
+    ]
     assert not [v for _, v in shell(place, "SELECT * FROM meta") if "of old" in v]
 
 
