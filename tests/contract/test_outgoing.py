@@ -69,13 +69,19 @@ class Door:
         self.port = port
         self.came: list[str] = []
         self.answer = b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n"
+        self._visits: set[asyncio.Task[None]] = set()
 
     async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        visit = asyncio.current_task()
+        assert visit is not None
+        self._visits.add(visit)
         self.came.append(writer.get_extra_info("sockname")[0])
-        with suppress(TimeoutError):  # a mail server speaks first
+        with suppress(TimeoutError, OSError):  # a mail server speaks first
             await asyncio.wait_for(reader.read(4096), 0.2)
         writer.write(self.answer)
         writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
 
     @classmethod
     @asynccontextmanager
@@ -92,6 +98,7 @@ class Door:
                 break
         async with first, second:
             yield door
+        await asyncio.gather(*door._visits)  # none is left open when the loop ends
 
 
 class Names:
