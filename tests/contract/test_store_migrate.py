@@ -8,9 +8,11 @@ import os
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import Column, Connection, Integer, MetaData, Table, Text, func, select
@@ -31,12 +33,14 @@ from daemon.adapters.store import (
 from daemon.adapters.store.debts import DebtsFile
 from daemon.adapters.store.migrating import LEFT_BEHIND
 from daemon.adapters.store.open_store import backend_for
+from daemon.adapters.store.replicas import SqlReplicas
 from daemon.adapters.store.schema import metadata
 from daemon.cli import stopgap
 from daemon.core.incident import events as e
 from daemon.core.incident.events import Draft
 from daemon.core.ports.journal import Owed
-from daemon.core.ports.store import StoreFailure
+from daemon.core.ports.replicas import Fence
+from daemon.core.ports.store import StoreDown, StoreFailure
 from daemon.core.recovery.guardrails import Freeze
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.seal import Keyring, Seal
@@ -172,6 +176,65 @@ async def test_no_daemon_may_run_on_either(
         with pytest.raises(Permanent, match=r"is in use: .* connections of stopgap"):
             await migrate_store(postgresql_place, tmp_path / "new.db", KEYRING)
     assert not (tmp_path / "new.db").exists()
+
+
+async def test_a_replica_that_is_cut_off_is_waited_for_and_then_kept_out(
+    postgresql_place: PostgresAddress, tmp_path: Path
+) -> None:
+    """No connection tells of it, and it comes back: by its lease it may act until then, and
+    whatever it would write after that would be left behind."""
+    length = timedelta(minutes=1)
+    async with open_store(postgresql_place, keyring=KEYRING) as store:
+        await fill_store(store)
+        register = SqlReplicas(
+            store.journal.database, Fence("cut-off", "1"), "1", length, lambda: BEGIN
+        )
+        assert await register.join("", BEGIN)
+        night = Night(store.journal, "inc-9", "search")
+        await night.open()
+        # As if the network were gone: the server has ended its connections.
+        await asyncio.to_thread(_end_connections, postgresql_place)
+        with pytest.raises(Permanent, match=r"the replica cut-off has a lease .* for another 1m"):
+            await migrate_store(postgresql_place, tmp_path / "new.db", KEYRING)
+        await asyncio.to_thread(_execute, postgresql_place, "UPDATE replicas SET lease_until = ''")
+        await migrate_store(postgresql_place, tmp_path / "new.db", KEYRING)
+        # It is there again, with all the connections that it likes.
+        with pytest.raises(StoreDown, match="takes nothing any more: stop this daemon") as refused:
+            await night.act()
+        assert refused.value.fault == "gone"
+        with pytest.raises(StoreDown):
+            await register.renew("", BEGIN)
+        with pytest.raises(StoreDown):
+            await store.inbox.put("late", b"{}", BEGIN)
+        await asyncio.to_thread(_end_connections, postgresql_place)
+        await take_back(postgresql_place)
+        await night.act()
+
+
+def _execute(place: PostgresAddress, statement: str) -> None:
+    with psycopg.connect(place.url, autocommit=True) as connection:
+        connection.execute(statement.encode())
+
+
+def _end_connections(place: PostgresAddress) -> None:
+    _execute(
+        place,
+        "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    )
+
+
+async def test_a_path_that_is_wrong_makes_no_file(tmp_path: Path) -> None:
+    missing = tmp_path / "stopgpa.db"
+    for wanted in (take_back(missing), migrate_store(missing, tmp_path / "new.db", KEYRING)):
+        with pytest.raises(Permanent, match=r"there is no journal at .*stopgpa"):
+            await wanted
+    (tmp_path / "other.db").write_bytes(b"")
+    with pytest.raises(Permanent, match="is a database, but not a journal of stopgap"):
+        await take_back(tmp_path / "other.db")
+    assert sorted(name for name in os.listdir(tmp_path) if not name.endswith(".lock")) == [
+        "other.db"
+    ]
 
 
 async def test_a_source_that_was_edited_is_not_copied(
