@@ -151,6 +151,10 @@ class LeaseKeeper:
         """There is something to do about a closed incident that is not ours."""
         self._wanted.add(incident)
 
+    def over(self, incident: str) -> None:
+        """The incident is closed, and nothing of it is left to do here."""
+        self._owned.discard(incident)
+
     def lost(self, incident: str, owner: str) -> None:
         """The store has said that the incident is not ours, but `owner`'s."""
         if owner == self._fence.replica:
@@ -250,7 +254,7 @@ class LeaseKeeper:
     async def _resume(self) -> None:
         """Conduct what is ours; a lease that is won back finds what nobody has taken meanwhile.
         Raises Temporary, Permanent."""
-        found = [one for one in await self._register.owned() if one not in self._owned]
+        found = set(await self._register.owned()) - self._owned
         await self._inbox.start(self._fence.replica)
         self._owned.update(found)
         await self._takes(found)

@@ -146,6 +146,22 @@ async def test_one_dies_at_any_append_and_the_other_finishes(tmp_path: Path, num
     assert len(stage.actions["rollback"].runs) <= 2
 
 
+async def test_what_is_over_is_owned_no_more(stage: Stage) -> None:
+    """A daemon that runs for months would remember every incident that it ever had."""
+    async with replicas(stage, "a") as story:
+        healed_by(stage, "rollback")
+        a = story.daemons["a"]
+        assert a.lease is not None
+        await a.at(180)
+        await a.receives(alert())
+        await a.at(181)
+        assert a.lease.owns((await a.incident()).id)
+        await a.at(3600)
+        incident = await a.incident()
+        assert incident.closed is not None
+        assert not a.lease.owns(incident.id)
+
+
 async def test_a_replica_that_stops_leaves_its_incidents_to_the_others_at_once(
     stage: Stage,
 ) -> None:
