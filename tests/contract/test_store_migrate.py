@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import sqlite3
+import sys
 from collections.abc import Mapping
 from contextlib import closing
 from datetime import timedelta
@@ -297,6 +299,42 @@ async def test_a_move_that_was_ended_before_it_was_noted_goes_on(
         await Night(store.journal, "inc-9", "search").open()
     with pytest.raises(Permanent, match="is not empty, and has not what"):
         await migrate_store(file, postgresql_place, KEYRING)
+
+
+DIES = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from daemon.adapters.store import PostgresAddress, migrate_store
+from daemon.core.values.seal import Keyring, Seal
+
+def place(text):
+    return PostgresAddress(text) if "://" in text else Path(text)
+
+def dies(name, rows):
+    if name == sys.argv[3]:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+keyring = Keyring(Seal("a key that is long enough"))
+asyncio.run(migrate_store(place(sys.argv[1]), place(sys.argv[2]), keyring, dies))
+"""
+
+
+@pytest.mark.parametrize("way", ["to PostgreSQL", "back"])
+async def test_a_move_that_is_killed_in_the_middle_is_made_again(
+    file: Path, postgresql_place: PostgresAddress, way: str
+) -> None:
+    source: StorePlace = file if way == "to PostgreSQL" else postgresql_place
+    target: StorePlace = postgresql_place if source == file else file
+    await _fill(source)
+    counts = _counts(source)
+    words = [one.url if isinstance(one, PostgresAddress) else str(one) for one in (source, target)]
+    killed = await asyncio.create_subprocess_exec(sys.executable, "-c", DIES, *words, "events")
+    assert await killed.wait() == -signal.SIGKILL
+    assert _counts(source) == counts
+    assert sum(_counts(target)[name] for name in ("events", "heads", "inbox", "changes")) == 0
+    await migrate_store(source, target, KEYRING)
+    async with open_store(target, keyring=KEYRING) as store:
+        assert (await audit_journal(store.journal)).breaks == []
 
 
 async def test_a_daemon_that_comes_while_it_is_copied_does_not_start(
