@@ -141,7 +141,7 @@ BOUNDS = {
     "Drills._elsewhere": "runs that another replica plays, at each look",
     "IncidentRepository.own_listeners": "listeners, made once",
     "IncidentRepository.position_listeners": "listeners, made once",
-    "LeaseKeeper._owned": "incidents that are ours",
+    "LeaseKeeper._owned": "incidents that are ours; leave when they are closed and done with",
     "LeaseKeeper._wanted": "incidents that are to be claimed; leave when they are",
     "NewsKeeper._unheard": "what is read again at the next look",
 }

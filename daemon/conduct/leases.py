@@ -20,8 +20,9 @@ meets it there:
   program's own time is over (`Lingers`); then nobody can tell what it did, and people decide.
 - `http_call`: the request that was sent may be worked off yet. The next owner waits for as long
   as an answer could take, looks by `check`, and sends with the same Idempotency-Key or not at all.
-- Kubernetes, Argo, Git: a change names the version that it is made on, so one that comes late is
-  refused by the server; one that came in time is seen there.
+- Kubernetes, Argo, Git: each request that changes something asks `must_act` right before it is
+  sent, and names the version that it is made on, so one that comes late is refused by the server;
+  one that came in time is seen there.
 
 No lease closes the moment between a look at the clock and the bytes' way out: a process that is
 suspended just there sends them when it wakes. It is a few instructions wide, and the versions, the
@@ -149,6 +150,10 @@ class LeaseKeeper:
     def wants(self, incident: str) -> None:
         """There is something to do about a closed incident that is not ours."""
         self._wanted.add(incident)
+
+    def over(self, incident: str) -> None:
+        """The incident is closed, and nothing of it is left to do here."""
+        self._owned.discard(incident)
 
     def lost(self, incident: str, owner: str) -> None:
         """The store has said that the incident is not ours, but `owner`'s."""

@@ -58,6 +58,7 @@ class FlagOff:
         return Ready(f"switch the flag {params.flag} off", {"from": "on", "to": "off"})
 
     async def run(self, params, intent, context):
+        context.must_act()
         self._file(params).write_text("off")
         await context.progress(f"{params.flag} is off")
         return Outcome(result="done", reason="switched", detail=f"{params.flag} is off now")

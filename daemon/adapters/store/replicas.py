@@ -93,6 +93,12 @@ class SqlReplicas:
         """Whose each open incident is, the oldest first."""
         return await self._database.read(owned_incidents)
 
+    async def owner_of(self, incident: str) -> str:
+        """The replica that conducts the incident; empty for nobody just now, for one that is
+        closed, and where there is one daemon only."""
+        query = select(heads.c.owner).where(heads.c.incident == incident, head_is_open)
+        return await self._database.read(lambda c: c.scalar(query) or "")
+
     def _join(self, rules: str, wall: datetime, connection: Connection) -> bool:
         now = database_now(connection, self._clock)
         name = replicas_table.c.name == self._fence.replica
