@@ -21,6 +21,7 @@ from daemon.core.incident.events import (
 from daemon.core.incident.onset_facts import OnsetFacts
 from daemon.core.ports.journal import (
     ALL_INCIDENTS,
+    RECOVERED_BY_PEOPLE,
     AlertSighting,
     Claim,
     ClaimRefused,
@@ -346,7 +347,12 @@ def _fits(row: Head, search: IncidentSearch) -> bool:
         and search.team in {"", row.team}
         and search.service in {"", row.service}
         and any(search.text.casefold() in word.casefold() for word in words)
+        and (not search.by_people or _maybe_by_people(row))
         and (search.since is None or row.opened_at >= search.since)
         and (search.until is None or row.opened_at < search.until)
         and (place is None or here < (place.opened_at, place.incident))
     )
+
+
+def _maybe_by_people(row: Head) -> bool:
+    return row.outcome is not None and row.outcome.recovered_by in RECOVERED_BY_PEOPLE
