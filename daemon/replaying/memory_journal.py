@@ -168,8 +168,9 @@ class MemoryJournal:
             }
         )
 
-    async def read_together(self, incidents: Sequence[str]) -> dict[str, list[Entry]]:
-        return {name: await self.read(name) for name in incidents if name in self.entries}
+    async def read_together(self, after: Mapping[str, int]) -> dict[str, list[Entry]]:
+        found = {name: await self.read(name, seq) for name, seq in after.items()}
+        return {name: entries for name, entries in found.items() if entries}
 
     async def read(self, incident: str, after: int = 0) -> list[Entry]:
         return list(self.entries.get(incident, ()))[after:]

@@ -255,8 +255,9 @@ class Journal(Protocol):
     async def read(self, incident: str, after: int = 0) -> list[Entry]:
         """The entries after that sequence number, in order; empty for an unknown incident."""
 
-    async def read_together(self, incidents: Sequence[str]) -> dict[str, list[Entry]]:
-        """The entries of each of these incidents; one that is unknown is left out."""
+    async def read_together(self, after: Mapping[str, int]) -> dict[str, list[Entry]]:
+        """The entries of each of these incidents after that one, in order; one that has none is
+        left out. Permanent if one of them is not of this version's vocabulary."""
 
     async def open_heads(self) -> list[Head]:
         """The heads of all open incidents, oldest first."""
