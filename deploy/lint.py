@@ -45,7 +45,7 @@ Objects = dict[tuple[str, str], dict[str, Any]]
 def ran(argv: Sequence[str], **environment: str) -> tuple[str, str]:
     """What a tool of this environment prints, and what it complains of; empty if of nothing."""
     program = Path(sys.executable).parent / argv[0]
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603 - our own tools and our own files
         [program, *argv[1:]],
         cwd=DEPLOY,
         env=os.environ | environment,
@@ -161,7 +161,6 @@ def kubernetes() -> Iterator[str]:
     if len(operator) != 3:
         yield f"kubernetes/operator: three objects were expected, not {sorted(operator)}"
     if helm_python is None:
-        print("deploy: the chart was not rendered: there is no Helm for this machine")
         return
     findings = helm_python.lint(str(CHART))
     yield from (f"helm/stopgap: {one}" for one in findings["errors"])
@@ -178,9 +177,10 @@ def kubernetes() -> Iterator[str]:
 def main() -> int:
     """Every fault, and how many there were."""
     wrong = [fault for check in (container, compose, kubernetes) for fault in check()]
-    for fault in wrong:
-        print(fault)
-    print(f"deploy: {len(wrong)} faults" if wrong else "deploy: no fault")
+    said = [*wrong, f"deploy: {len(wrong) or 'no'} fault{'' if len(wrong) == 1 else 's'}"]
+    if helm_python is None:
+        said.append("deploy: the chart was not rendered: there is no Helm for this machine")
+    sys.stdout.write("".join(f"{line}\n" for line in said))
     return 1 if wrong else 0
 
 
