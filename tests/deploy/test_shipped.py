@@ -124,6 +124,17 @@ def test_rules_of_a_mounted_configmap_are_read_once(tmp_path: Path) -> None:
     assert rule_files(tmp_path) == [tmp_path / "checkout.yaml", tmp_path / "roster.yaml"]
 
 
+def test_what_the_readme_links_to_is_there() -> None:
+    text = (DEPLOY / "README.md").read_text()
+    links = re.findall(r"\]\(([^)#:]+)\)", text)
+    assert len(links) > 10
+    assert [link for link in links if not (DEPLOY / link).exists()] == []
+    commands = "\n".join(re.findall(r"```console\n(.*?)```", text, re.DOTALL))
+    paths = re.findall(r"(?<![\w/])deploy/[\w./-]+", commands)
+    assert len(paths) > 5
+    assert [path for path in paths if not (TREE / path).exists()] == []
+
+
 # ── secrets ──────────────────────────────────────────────────────────────────────────────────
 
 
