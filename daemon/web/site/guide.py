@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup
@@ -60,7 +61,7 @@ def _plain(inline: Token) -> str:
 
 def _name_headings(tokens: Sequence[Token]) -> None:
     """Give each heading its anchor."""
-    for opening, inline in zip(tokens, tokens[1:], strict=False):
+    for opening, inline in pairwise(tokens):
         if opening.type == "heading_open":
             opening.attrSet("id", slug(_plain(inline)))
 
@@ -69,7 +70,7 @@ def _name_cells(tokens: Sequence[Token]) -> None:
     """Give each cell but the first of its row the name of its column, for narrow screens."""
     columns: list[str] = []
     at = 0
-    for opening, inline in zip(tokens, tokens[1:], strict=False):
+    for opening, inline in pairwise(tokens):
         match opening.type:
             case "table_open":
                 opening.attrSet("class", "stack")
