@@ -11,6 +11,7 @@ import shlex
 import subprocess
 import tomllib
 from collections.abc import AsyncIterator
+from importlib.metadata import version
 from pathlib import Path
 
 import click
@@ -258,3 +259,8 @@ def test_what_is_shown_and_not_run_is_ours_and_parses_or_says_why(guide: str, li
 
 def test_nothing_is_said_not_to_run_that_nobody_shows() -> None:
     assert [begin for begin in NOT_RUN if not any(one.startswith(begin) for _, one in SHOWN)] == []
+
+
+def test_the_newest_release_of_the_changelog_is_this_version() -> None:
+    releases = re.findall(r"^## (\S+)", (TREE / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+    assert next(one for one in releases if one != "Unreleased") == version("stopgap")
