@@ -24,6 +24,7 @@ from daemon.web.site.drills import DrillPages
 from daemon.web.site.event_stream import ChangeCounter, EventStreams
 from daemon.web.site.filters import FILTERS
 from daemon.web.site.freezes import FreezePages
+from daemon.web.site.help import HelpPages
 from daemon.web.site.incident import IncidentPage
 from daemon.web.site.incidents import IncidentListPage
 from daemon.web.site.layout import Frame, site_errors
@@ -89,6 +90,7 @@ def web_application(
         SystemPages(frame),
         OncallPages(frame),
         LearningPages(frame),
+        HelpPages(frame),
         EventStreams(frame, changes),
         Static(),
     ):
