@@ -22,7 +22,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from daemon.core.values.units import Whole
-from daemon.core.wire_delivery import Moments, WireDelivery, decode, packed
+from daemon.core.wire_delivery import Moments, WireDelivery, decode_delivery, packed_seconds
 
 Labels = dict[str, str]
 MAX_LABEL_BYTES = 16 * 1024
@@ -121,7 +121,7 @@ class Delivery(_Wire):
         out, whatever it updates.
         """
         members = [
-            _member(a.identity, a.status, packed(a.starts_at), packed(a.ends_at))
+            _member(a.identity, a.status, packed_seconds(a.starts_at), packed_seconds(a.ends_at))
             for a in self.alerts
         ]
         return _content_hash(self.receiver, self.group_key, self.truncated_alerts, members)
@@ -139,7 +139,7 @@ def _content_hash(receiver: str, group_key: str, truncated: int, members: list[b
 
 def parse_delivery(body: bytes) -> Delivery:
     """Read a webhook body. Raises NotADelivery naming the field and what is wrong with it."""
-    wire = decode(body)
+    wire = decode_delivery(body)
     decoded = None if wire is None else _decoded(wire)
     if decoded is not None:
         return decoded

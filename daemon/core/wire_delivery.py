@@ -64,23 +64,23 @@ class Moments:
         self._known: dict[str, tuple[datetime, bytes]] = {}
 
     def read(self, text: str) -> tuple[datetime, bytes]:
-        """The moment in UTC, cut off at microseconds, and its Unix seconds as `packed` has them.
+        """The moment in UTC, cut off at microseconds, and its Unix seconds as `packed_seconds` has them.
         Raises ValueError or OverflowError for what the models must read."""
         known = self._known.get(text)
         if known is None:
             if _MOMENT.fullmatch(text) is None:
                 raise ValueError(text)
             moment = datetime.fromisoformat(text).astimezone(UTC)
-            known = self._known[text] = (moment, packed(moment))
+            known = self._known[text] = (moment, packed_seconds(moment))
         return known
 
 
-def packed(moment: datetime) -> bytes:
+def packed_seconds(moment: datetime) -> bytes:
     """Unix seconds as eight bytes."""
     return _SECONDS.pack(moment.timestamp())
 
 
-def decode(body: bytes) -> WireDelivery | None:
+def decode_delivery(body: bytes) -> WireDelivery | None:
     """The body; None if the models must read it."""
     try:
         return _DECODER.decode(body)

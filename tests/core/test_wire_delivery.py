@@ -9,7 +9,7 @@ import pytest
 
 from daemon.core import alertmanager
 from daemon.core.alertmanager import Delivery, NotADelivery, parse_delivery
-from daemon.core.wire_delivery import decode
+from daemon.core.wire_delivery import decode_delivery
 from tests.core.test_alertmanager import alert, body
 from tests.fuzz.mutation import mutated
 
@@ -30,7 +30,7 @@ def read(raw: bytes) -> object:
 
 def by_models(raw: bytes, monkeypatch: pytest.MonkeyPatch) -> object:
     with monkeypatch.context() as patched:
-        patched.setattr(alertmanager, "decode", lambda _: None)
+        patched.setattr(alertmanager, "decode_delivery", lambda _: None)
         return read(raw)
 
 
@@ -83,6 +83,6 @@ def test_a_mutated_body_is_read_as_the_models_do(monkeypatch: pytest.MonkeyPatch
     decoded = 0
     for _ in range(MUTATIONS):
         raw = mutated((USUAL,), WORDS, source)
-        decoded += decode(raw) is not None
+        decoded += decode_delivery(raw) is not None
         assert read(raw) == by_models(raw, monkeypatch), raw
     assert decoded > MUTATIONS / 10
