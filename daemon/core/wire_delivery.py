@@ -64,8 +64,8 @@ class Moments:
         self._known: dict[str, tuple[datetime, bytes]] = {}
 
     def read(self, text: str) -> tuple[datetime, bytes]:
-        """The moment in UTC, cut off at microseconds, and its Unix seconds as `packed_seconds` has them.
-        Raises ValueError or OverflowError for what the models must read."""
+        """The moment in UTC, cut off at microseconds, and its `packed_seconds`. Raises ValueError
+        or OverflowError for what the models must read."""
         known = self._known.get(text)
         if known is None:
             if _MOMENT.fullmatch(text) is None:

@@ -15,7 +15,7 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from daemon.web.api.alert_webhook import FAILED, Stored
+from daemon.web.api.alert_webhook import FAILED_BEFORE, Stored
 from daemon.web.context import WebContext
 from daemon.web.deliveries import ALERTS
 from daemon.web.errors import HttpProblem
@@ -54,7 +54,7 @@ def install_alert_door(
         try:
             delivery, new = await context.intake.receive(await request.read())
         except Exception as error:
-            request[FAILED] = error
+            request[FAILED_BEFORE] = error
             return await whole(request)
         finally:
             if connection is not None:

@@ -15,7 +15,7 @@ from daemon.web.context import WebContext
 from daemon.web.deliveries import ALERTS, ALERTS_MISSPELT
 from daemon.web.errors import HttpProblem
 
-FAILED = web.RequestKey("failed", Exception)
+FAILED_BEFORE = web.RequestKey("failed", Exception)
 """Where a request keeps why its delivery was not taken, if that was tried before it came here."""
 _TAG = "webhooks"
 _REPORTED = "sentiment"
@@ -88,7 +88,7 @@ class Webhooks:
 
         200 once it is on disk, and not before; 503 if it cannot be, and it must be sent again.
         """
-        failed = call.request.get(FAILED)
+        failed = call.request.get(FAILED_BEFORE)
         try:
             if failed is not None:
                 raise failed
