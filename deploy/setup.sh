@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Sets up what the make targets need, and nothing twice: the virtual environment in .venv, with
-# "demo" without what only developers need; and with "servers" the two servers of the sandbox and the acceptance tests, with
-# "victoria_metrics" the other that both run on, with "postgresql" the database that several
-# replicas share, with "browser" the Chromium that the tests of the pages look through.
+# "demo" without what only developers need; with "servers" the two servers of the sandbox and the
+# acceptance tests, with "victoria_metrics" the other that both run on, with "postgresql" the
+# database that several replicas share, with "browser" the Chromium that the tests of the pages
+# look through.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
