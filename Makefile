@@ -9,7 +9,7 @@ demo: ## From nothing to a verified recovery, on real Prometheus and Alertmanage
       ## STORY=second, storm, conflict, freeze, drill or replicas tells another story; STORY=night
       ## tells a night on call in a moment: all that reaches each phone, and the review.
       ## METRICS=victoria-metrics measures with VictoriaMetrics and vmalert instead of Prometheus.
-	@deploy/setup.sh servers $(if $(filter victoria-metrics,$(METRICS)),victoria_metrics) \
+	@deploy/setup.sh demo servers $(if $(filter victoria-metrics,$(METRICS)),victoria_metrics) \
 	  $(if $(filter replicas,$(STORY)),postgresql)
 	@METRICS=$(METRICS) $(BIN)/python deploy/sandbox/demo.py $(ARGS)
 
