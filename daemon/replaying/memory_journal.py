@@ -175,6 +175,9 @@ class MemoryJournal:
     async def read(self, incident: str, after: int = 0) -> list[Entry]:
         return list(self.entries.get(incident, ()))[after:]
 
+    async def open_incidents(self) -> list[str]:
+        return [row.incident for row in await self.open_heads()]
+
     async def open_heads(self) -> list[Head]:
         return [row for row in self.rows.values() if row.closed_at is None]
 

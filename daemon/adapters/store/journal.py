@@ -132,6 +132,12 @@ class SqlJournal:
         """The point that the journal has come to; None if nothing has happened yet."""
         return await self.database.read(last_anchor)
 
+    async def open_incidents(self) -> list[str]:
+        """The ids of all open incidents, oldest first."""
+        query = select(heads.c.incident).where(head_is_open)
+        ordered = query.order_by(heads.c.opened_at, heads.c.incident)
+        return await self.database.read(lambda c: list(c.execute(ordered).scalars()))
+
     async def open_heads(self) -> list[Head]:
         """The heads of all open incidents, oldest first."""
         return await self._heads(

@@ -259,6 +259,9 @@ class Journal(Protocol):
         """The entries of each of these incidents after that one, in order; one that has none is
         left out. Permanent if one of them is not of this version's vocabulary."""
 
+    async def open_incidents(self) -> list[str]:
+        """The ids of all open incidents, oldest first."""
+
     async def open_heads(self) -> list[Head]:
         """The heads of all open incidents, oldest first."""
 
