@@ -23,6 +23,7 @@ from daemon.core.values.outcome import Outcome, Permanent, Temporary
 from daemon.core.values.units import Duration, format_duration, printable
 from recovery_actions.kubernetes.client import JSON_PATCH, ClusterClient, Object
 from recovery_actions.kubernetes.errors import Forbidden, Missing, VersionConflict
+from recovery_actions.kubernetes.installed import missing_client
 from recovery_actions.kubernetes.names import (
     InCluster,
     Namespace,
@@ -94,8 +95,8 @@ class ArgoRolloutsAbort:
         self._pause = pause
 
     def allowed(self, params: ArgoRolloutsAbortParams) -> str | None:
-        """Always None: the cluster's own rights say what we may do."""
-        return None
+        """Why it cannot be done here: without its client. What may be done, the cluster says."""
+        return missing_client()
 
     def target(self, params: ArgoRolloutsAbortParams) -> str:
         """'kubernetes:', the namespace and the Rollout."""

@@ -4,7 +4,7 @@ can be cut."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -232,7 +232,9 @@ class SharedInbox:
             self._shared.delivery_owners[identity] = self._owner
         return new
 
-    async def pending(self, limit: int) -> list[tuple[str, bytes]]:
+    async def pending(
+        self, limit: int, known: Container[str] = frozenset()
+    ) -> list[tuple[str, bytes]]:
         owners, waiting = self._shared.delivery_owners, self._shared.inbox.waiting
         ours = [(name, body) for name, body in waiting.items() if owners.get(name) == self._owner]
         return ours[:limit]

@@ -119,6 +119,7 @@ BOUNDS = {
     "RoomIndex._closed": "MOST_ROOMS, the newest",
     "Seldom._by_key": "REMEMBERED_KEYS",
     "SelfReceiver.incidents": "the incidents of one self-drill",
+    "SightingCache._known": "MOST_SIGHTINGS",
     "SqlInbox._waiting": "`inbox.max_pending`",
     "StatusPageKeeper._parts": "`status_page.history` and a month, and what goes on",
     "StormKeeper._recent": "what opened within `recovery.storm_window` before the last opening",
