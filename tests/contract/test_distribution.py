@@ -42,8 +42,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def installed(built: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder in which the wheel is unpacked."""
     folder = tmp_path_factory.mktemp("site")
-    with zipfile.ZipFile(built[1]) as wheel:
-        wheel.extractall(folder)
+    shutil.unpack_archive(built[1], folder, "zip")
     return folder
 
 
