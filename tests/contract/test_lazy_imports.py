@@ -35,23 +35,26 @@ from daemon.config.settings import Settings, environment
 
 class Stopped:  # as soon as the door is open
     def write(self, text):
+        sys.__stderr__.write(text)
         if "listening" in text:
             os.kill(os.getpid(), signal.SIGTERM)
+    def fileno(self): return 2
     def flush(self): ...
     def isatty(self): return False
 
 sys.stderr = Stopped()
-settings = Settings.model_validate({"listen": "127.0.0.1:0", "store": "s.db", "rules_dir": "rules"})
+settings = Settings.model_validate({"listen": "127.0.0.1:0", "store": "s.db"})
 asyncio.run(app.serve(settings, environment()))
 print(*sys.modules)
 """
 ROSTER = """\
 people:
   ada: {name: Ada, contact: [{console: true}]}
+policies:
+  always: {tiers: [{notify: [ada], wait: 5m}]}
+default_policy: always
 teams:
-  shop:
-    owners: [ada]
-    escalation: [{notify: [ada]}]
+  shop: {owners: [ada], policy: always}
 """
 
 
