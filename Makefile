@@ -1,6 +1,6 @@
 # Two commands matter: `make demo` and `make test`. Both set up what they need.
 .PHONY: demo crash-matrix test test-servers check check-deploy bench month simulate decide-bench \
-  diagnosis-bench run format constraints pictures fuzz audit sbom
+  diagnosis-bench run format constraints pictures fuzz audit sbom dist
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 BIN := .venv/bin
@@ -87,6 +87,13 @@ crash-matrix: ## Every point of the main stories at which the daemon may die, an
        ## ARGS="--twice" for two deaths in one story, ARGS=canary for the stories of that name.
 	@deploy/setup.sh
 	@$(BIN)/python -m tests.simulation.crash_matrix.table $(ARGS)
+
+dist: ## The source distribution and the wheel, in dist/.
+	@deploy/setup.sh
+	@rm -rf build dist
+	@$(BIN)/python -c "from setuptools import build_meta as b; b.build_sdist('dist'); b.build_wheel('dist')" \
+	  >/dev/null
+	@ls -l dist
 
 run: ## The daemon with stopgap.yaml of this folder, or its defaults.
 	@deploy/setup.sh

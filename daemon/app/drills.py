@@ -11,8 +11,8 @@ from daemon.config.settings import Settings
 from daemon.core.ports.notes import Notes
 from daemon.drilling.desk import Desk
 from daemon.drilling.faults import CommandFaults
+from daemon.drilling.house import DrillHouse
 from daemon.drilling.planner import Promoter, announce_by_calendar, hold_by_calendar, keep
-from daemon.drilling.played import DrillHouse
 from daemon.drilling.runner import Drills
 from daemon.drilling.script import ReceivesDrill
 from daemon.drilling.self_drill import SelfDrill

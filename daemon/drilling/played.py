@@ -6,14 +6,13 @@ so a run that a restart has cut is put together again as it was.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from daemon.conduct.executor import ConductDependencies, Stage
-from daemon.config.active import ActiveConfig, Derived, Live
-from daemon.config.drill_settings import StagingTarget
+from daemon.config.active import ActiveConfig, Derived
 from daemon.core.cases.rule_case import GivenAction, alert_labels
 from daemon.core.changes.suspects import Change
 from daemon.core.drills.participants import roster_for
@@ -26,6 +25,7 @@ from daemon.core.ports.actions import Action, ActionContext
 from daemon.core.ports.metrics import MetricsServers
 from daemon.core.ports.notification import Pager, Ways
 from daemon.core.rules.rule import Rule, RuleBook
+from daemon.drilling.house import DrillHouse
 from daemon.drilling.staged_actions import StagedAction, StagingAction
 from daemon.drilling.staged_calls import PagerSilence, Uninvolved, failing
 from daemon.intake.dispatch import PlayedDrill
@@ -33,20 +33,6 @@ from daemon.notifying.rooms import NO_PLACES
 from daemon.replaying.case_happenings import given_changes, given_deliveries
 from daemon.replaying.case_runner import GivenMetrics, approvals_of, first_target
 from daemon.replaying.simulated_actions import Simulation
-from daemon.repository import IncidentRepository
-
-
-@dataclass(frozen=True)
-class DrillHouse:
-    """What every drill is played with. `real` is what real incidents are conducted with, of which
-    a drill takes the actions' forms, the limits, the reviews and the links. `targets`: the staging
-    targets that the settings allow. `restricted`: whether what the settings allow is known."""
-
-    repository: IncidentRepository
-    active: Live[ActiveConfig]
-    real: ConductDependencies
-    targets: Mapping[str, StagingTarget]
-    restricted: bool = True
 
 
 class NoMetrics:

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
+from typing import TYPE_CHECKING
 
 import structlog
 from pydantic import ValidationError
@@ -31,10 +32,13 @@ from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.units import Frozen
 from daemon.drilling.endings import DrillEndings, EmptyRun
 from daemon.drilling.faults import Faults
-from daemon.drilling.played import DrillHouse, PlayedRun
+from daemon.drilling.house import DrillHouse
 from daemon.drilling.script import DrillScript, FaultFailed, ReceivesDrill
 from daemon.drilling.stages import DrillStages
 from daemon.intake.dispatch import PlayedDrill, random_letters
+
+if TYPE_CHECKING:
+    from daemon.drilling.played import PlayedRun
 
 _log = structlog.get_logger()
 

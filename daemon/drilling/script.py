@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
@@ -11,9 +11,11 @@ from daemon.core.incident import events as e
 from daemon.core.incident.state import Incident
 from daemon.drilling.endings import DrillEndings
 from daemon.drilling.faults import Faults
-from daemon.drilling.played import PlayedRun
 from daemon.intake.late_changes import tell_incidents
 from daemon.repository import IncidentRepository
+
+if TYPE_CHECKING:
+    from daemon.drilling.played import PlayedRun
 
 _log = structlog.get_logger()
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import structlog
 
-from daemon.config.active import ActiveConfig
 from daemon.core.alertmanager import own_alert
 from daemon.core.drills.chain import (
     SELF_DRILLED,
@@ -20,16 +19,17 @@ from daemon.core.drills.chain import (
 )
 from daemon.core.drills.desk import DrillRefused
 from daemon.core.incident.drill_mark import DrillMark
-from daemon.core.people.contact_methods import Contact
-from daemon.core.people.roster import Person
 from daemon.core.ports.journal import IncidentSearch
 from daemon.core.ports.notes import Notes
 from daemon.core.ports.notification import Page
 from daemon.core.rules.rule import Rule
 from daemon.core.values.drill_key import drill_of
 from daemon.core.values.outcome import Permanent, Temporary
-from daemon.drilling.played import DrillHouse, PlayedRun
+from daemon.drilling.house import DrillHouse
 from daemon.drilling.runner import Drills
+
+if TYPE_CHECKING:
+    from daemon.drilling.played import PlayedRun
 
 _log = structlog.get_logger()
 
@@ -67,7 +67,9 @@ class SelfDrill:
         drills.stages.knows(self_drill_scenario().drill, self_drill_rule(), self._run)
 
     def _run(self, mark: DrillMark, rule: Rule | None, house: DrillHouse) -> PlayedRun:
-        return _SelfRun(mark, rule, house, self._receiver)
+        from daemon.drilling.self_run import SelfRun  # loaded when the first one is held
+
+        return SelfRun(mark, rule, house, self._receiver)
 
     async def hold(self) -> str:
         """Play it to its end; returns which link of the chain broke, empty if it held."""
@@ -133,21 +135,3 @@ class SelfDrill:
                 began = now.fromisoformat(since[0])
                 await self._alert(own_alert(FAILED, {}, text, began, now))
                 await self._notes.write(_NOTE, [])
-
-
-class _SelfRun(PlayedRun):
-    """The stage of the self-drill: nobody is there but the daemon, and nothing is restricted."""
-
-    def __init__(
-        self, mark: DrillMark, rule: Rule | None, house: DrillHouse, receiver: SelfReceiver
-    ) -> None:
-        self._receiver = receiver
-        super().__init__(mark, rule, replace(house, restricted=False))
-
-    def _config(self, base: ActiveConfig) -> ActiveConfig:
-        itself = Person(name="Stopgap itself", contact=(Contact(console=True),))
-        roster = base.roster.model_copy(
-            update={"people": {**base.roster.people, SELF_DRILLED: itself}}
-        )
-        ways = {SELF_DRILLED: (("self", self._receiver),)}
-        return replace(super()._config(replace(base, roster=roster)), ways=ways)

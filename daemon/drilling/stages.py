@@ -4,13 +4,17 @@ incidents are still looked at."""
 from __future__ import annotations
 
 from collections.abc import Callable, Container
+from typing import TYPE_CHECKING
 
 from daemon.core.drills.scenario import scenario_of
 from daemon.core.incident.drill_mark import DrillMark
 from daemon.core.rules.rule import Rule
-from daemon.drilling.played import DrillHouse, PlayedRun
+from daemon.drilling.house import DrillHouse
 
-MakesRun = Callable[[DrillMark, Rule | None, DrillHouse], PlayedRun]
+if TYPE_CHECKING:
+    from daemon.drilling.played import PlayedRun
+
+MakesRun = Callable[[DrillMark, Rule | None, DrillHouse], "PlayedRun"]
 """Sets the stage of a run."""
 _MOST_ENDED = 20
 """So many stages are kept beside those that are under way."""
@@ -39,7 +43,7 @@ class DrillStages:
         """The stage of the run with that mark."""
         if mark.run not in self._set:
             rule = self.rule(scenario_of(mark).rule)
-            make = self._makers.get(mark.scenario, PlayedRun)
+            make = self._makers.get(mark.scenario, _played_run)
             self._set[mark.run] = make(mark, rule, self._house)
         return self._set[mark.run]
 
@@ -48,3 +52,10 @@ class DrillStages:
         ended = [run for run in self._set if run not in under_way]
         for run in ended[:-_MOST_ENDED]:
             del self._set[run]
+
+
+def _played_run(mark: DrillMark, rule: Rule | None, house: DrillHouse) -> PlayedRun:
+    """Of a drill from a file. What plays drills is loaded for the first."""
+    from daemon.drilling.played import PlayedRun
+
+    return PlayedRun(mark, rule, house)

@@ -20,7 +20,7 @@ from daemon.core.drills.promotion import PromotionPolicy
 from daemon.core.drills.scenario import DrillScenario
 from daemon.core.ports.metrics import MetricsServers, NamedMetrics
 from daemon.drilling.desk import Desk
-from daemon.drilling.played import DrillHouse
+from daemon.drilling.house import DrillHouse
 from daemon.drilling.runner import Drills
 from daemon.intake.intake import Intake
 from daemon.replaying.memory_stores import MemoryReviews

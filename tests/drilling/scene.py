@@ -26,7 +26,7 @@ from daemon.core.recovery.approvals import Approval, Approvals
 from daemon.core.response.command import Command
 from daemon.core.rules.rule import RuleBook
 from daemon.core.values.drill_key import drill_of
-from daemon.drilling.played import DrillHouse
+from daemon.drilling.house import DrillHouse
 from daemon.drilling.runner import Drills
 from daemon.replaying.case_runner import House
 from daemon.replaying.happenings import DeliveryArrives, Happening, PersonMoves

@@ -1,0 +1,97 @@
+"""What is not asked for is not loaded: the start waits for none of it, and no memory holds it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+TREE = Path(__file__).resolve().parents[2]
+NOT_CONFIGURED = {
+    "alembic",
+    "apprise",
+    "cryptography",
+    "icalendar",
+    "joserfc",
+    "kubernetes_asyncio",
+    "mcp",
+    "opentelemetry",
+    "psycopg",
+    "slack_sdk",
+}
+NOBODY_LOOKS = {
+    "daemon.drilling.played",
+    "daemon.replaying",
+    "daemon.web.api.docs",
+    "daemon.web.api.table",
+    "daemon.web.rooms",
+    "daemon.web.site.incident",
+}
+_SERVING = """
+import asyncio, os, signal, sys
+from daemon import app
+from daemon.config.settings import Settings, environment
+
+class Stopped:  # as soon as the door is open
+    def write(self, text):
+        sys.__stderr__.write(text)
+        if "listening" in text:
+            os.kill(os.getpid(), signal.SIGTERM)
+    def fileno(self): return 2
+    def flush(self): ...
+    def isatty(self): return False
+
+sys.stderr = Stopped()
+settings = Settings.model_validate({"listen": "127.0.0.1:0", "store": "s.db"})
+asyncio.run(app.serve(settings, environment()))
+print(*sys.modules)
+"""
+ROSTER = """\
+people:
+  ada: {name: Ada, contact: [{console: true}]}
+policies:
+  always: {tiers: [{notify: [ada], wait: 5m}]}
+default_policy: always
+teams:
+  shop: {owners: [ada], policy: always}
+"""
+
+
+def loaded(code: str, folder: Path = TREE) -> set[str]:
+    """The modules that a new interpreter has loaded when it has run this, which prints them."""
+    environ = {**os.environ, "PYTHONPATH": str(TREE)}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
+
+
+def found(names: set[str], modules: set[str]) -> set[str]:
+    """Those of the names that are loaded, or any module below them."""
+    return {name for name in names if any(f"{m}.".startswith(f"{name}.") for m in modules)}
+
+
+def test_the_command_line_waits_for_no_library_but_its_own() -> None:
+    modules = loaded("import sys, daemon.cli; print(*sys.modules)")
+    large = {"aiohttp", "asyncio", "jinja2", "pydantic", "rich", "sqlalchemy", "structlog", "yaml"}
+    assert found(large | NOT_CONFIGURED | {"daemon.app", "daemon.core"}, modules) == set()
+
+
+def test_a_command_that_asks_the_daemon_does_not_load_it() -> None:
+    code = "import sys, daemon.cli.incidents, daemon.cli.reports; print(*sys.modules)"
+    assert found({"daemon.app", "aiohttp", "sqlalchemy", "structlog"}, loaded(code)) == set()
+
+
+def test_a_daemon_has_nothing_of_what_is_not_configured(tmp_path: Path) -> None:
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "roster.yaml").write_text(ROSTER, encoding="utf-8")
+    modules = loaded(_SERVING, tmp_path)
+    assert "daemon.web.health" in modules
+    assert found(NOT_CONFIGURED | NOBODY_LOOKS, modules) == set()
