@@ -4,7 +4,7 @@ can be cut."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -197,6 +197,10 @@ class MemoryRegister:
         heads = self._shared.journal.rows.values()
         return [OwnedIncident(incident=h.incident, title=h.title, owner=h.owner) for h in heads]
 
+    async def owner_of(self, incident: str) -> str:
+        head = self._shared.journal.rows[incident]
+        return "" if head.closed_at else head.owner
+
     def _own(self, incidents: list[str]) -> list[str]:
         if not self._shared.lives(self._fence.replica, self._fence.instance):
             return []
@@ -228,7 +232,9 @@ class SharedInbox:
             self._shared.delivery_owners[identity] = self._owner
         return new
 
-    async def pending(self, limit: int) -> list[tuple[str, bytes]]:
+    async def pending(
+        self, limit: int, known: Container[str] = frozenset()
+    ) -> list[tuple[str, bytes]]:
         owners, waiting = self._shared.delivery_owners, self._shared.inbox.waiting
         ours = [(name, body) for name, body in waiting.items() if owners.get(name) == self._owner]
         return ours[:limit]

@@ -53,6 +53,8 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
         processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(stream),
+        # Else each line, the unsaid ones too, makes its logger anew. A test's stream ends.
+        cache_logger_on_first_use=stream is sys.stderr,
     )
     handler = logging.StreamHandler(stream)
     handler.setFormatter(

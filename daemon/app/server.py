@@ -14,6 +14,7 @@ from daemon.app.handles import connections_for
 from daemon.app.shutdown import DOOR, Shutdown
 from daemon.config.settings import Settings
 from daemon.core.values.outcome import Permanent
+from daemon.web.alert_door import install_alert_door
 from daemon.web.application import WebContext, web_application
 from daemon.web.serving.connections import Connections
 from daemon.web.serving.listener import Listener
@@ -60,10 +61,13 @@ async def serving(
         keepalive_timeout=chosen.idle.total_seconds(),
     )
     await runner.setup()
+    door = runner.server
+    assert door is not None  # noqa: S101 - it is set up
+    install_alert_door(door, context, settings.inbox.max_body_bytes, connections)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(lambda: shutdown.step("door", runner.cleanup(), DOOR))
         tls = None if certificate is None else certificate.context
-        listener = Listener(connections, runner.server, tls)  # type: ignore[arg-type]
+        listener = Listener(connections, door, tls)
         try:
             open_at = listener.listening(settings.host, settings.port)
             addresses = await stack.enter_async_context(open_at)

@@ -17,6 +17,7 @@ from daemon.core.incident.alert_routes import Routes, taker
 from daemon.core.incident.drill_mark import DrillMark
 from daemon.core.incident.state import Incident
 from daemon.core.ports.journal import KeyTaken
+from daemon.core.reconciliation.probe_alerts import PROBE_LABEL
 from daemon.core.rules.rule import Rule, RuleBook, incident_key
 from daemon.core.values.drill_key import drill_incident, drill_key
 from daemon.core.values.id_letters import ID_LETTERS
@@ -24,7 +25,7 @@ from daemon.core.values.outcome import Temporary
 from daemon.core.values.units import printable
 from daemon.instrumentation import QUIET, UNTRACED, Observer, SpanAttributes, Tracer
 from daemon.intake.probes import Probes
-from daemon.intake.reading import in_turns
+from daemon.intake.reading import TURN
 from daemon.repository import IncidentRepository
 
 _log = structlog.get_logger()
@@ -107,21 +108,36 @@ class Dispatcher:
             _log.info("an alert of a drill that is over is dropped", run=run)
             return
         mark = drill.mark if drill is not None else None
-        async for alert in in_turns(alerts):
-            if not run and self._probes is not None and await self._probes.took(alert, delivery):
+        address = delivery.external_url[:MAX_ADDRESS]
+        keys: dict[tuple[object, ...], str] = {}  # many of a delivery have the same
+        for number, alert in enumerate(alerts, 1):
+            if number % TURN == 0:
+                await asyncio.sleep(0)
+            if PROBE_LABEL in alert.labels and not run and await self._is_probe(alert, delivery):
                 continue
             rules = self._rules() if drill is None else drill.rules
             for rule, labels in matching(rules, delivery.group_labels, alert):
-                key = incident_key(rule.rule if rule else "", labels)
-                key = drill_key(run, key) if run else key
-                concern = concerns.setdefault(key, Concern(rule, labels, drill=mark))
+                name = rule.rule if rule else ""
+                group = (name, *labels.items())
+                key = keys.get(group)
+                if key is None:
+                    key = incident_key(name, labels)
+                    key = keys[group] = drill_key(run, key) if run else key
+                concern = concerns.get(key)
+                if concern is None:
+                    concern = concerns[key] = Concern(rule, labels, drill=mark)
                 concern.deliveries[delivery.identity] = None
-                if not overtaken(alert, concern.alerts.get(alert.identity)):
-                    concern.alerts[alert.identity] = alert
+                identity = alert.identity
+                if not overtaken(alert, concern.alerts.get(identity)):
+                    concern.alerts[identity] = alert
                 concern.fired = concern.fired or alert.status == "firing"
-                concern.external_url = delivery.external_url[:MAX_ADDRESS] or concern.external_url
+                concern.external_url = address or concern.external_url
                 if not delivery.reconciled:
                     concern.incomplete = bool(concern.incomplete) or delivery.truncated_alerts > 0
+
+    async def _is_probe(self, alert: Alert, delivery: Delivery) -> bool:
+        """Whether it is a test alert of `stopgap doctor`, which concerns nobody."""
+        return self._probes is not None and await self._probes.took(alert, delivery)
 
     async def record(self, concerns: Mapping[str, Concern]) -> None:
         """Record what was sorted, side by side, so that the incidents share the store's commits.

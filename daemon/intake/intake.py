@@ -7,7 +7,7 @@ delivery twice is harmless, so a crash between the two loses nothing and repeats
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import NamedTuple
@@ -185,9 +185,12 @@ class Intake:
 
     async def _work(self, completions: asyncio.TaskGroup) -> bool:
         self._began = asyncio.get_running_loop().time()
-        waiting = await self._inbox.pending(BATCH)
+        parsed = self._parsed.copy()  # a put that fails meanwhile takes its own back
+        waiting = await self._inbox.pending(BATCH, parsed.keys())
         if waiting:
-            await self._digest(waiting, completions)
+            for identity, _ in waiting:
+                self._parsed.pop(identity, None)
+            await self._digest(waiting, completions, parsed)
         return bool(waiting)
 
     async def _single_out(self, completions: asyncio.TaskGroup) -> None:
@@ -199,7 +202,7 @@ class Intake:
             for identity, body in await self._inbox.pending(BATCH):
                 bind_contextvars(delivery=identity[:ID_SHOWN])
                 try:
-                    await self._digest([(identity, body)], completions)
+                    await self._digest([(identity, body)], completions, {})
                 except Temporary:
                     raise
                 except Exception as error:
@@ -228,10 +231,14 @@ class Intake:
         await self._dispatcher.record({incident_key("", labels): concern})
 
     async def _digest(
-        self, waiting: Sequence[tuple[str, bytes]], completions: asyncio.TaskGroup
+        self,
+        waiting: Sequence[tuple[str, bytes]],
+        completions: asyncio.TaskGroup,
+        parsed: Mapping[str, _Arrival],
     ) -> None:
+        """Work off these; those that are `parsed` already need no body."""
         now = self._repository.clock()
-        arrivals = [self._parsed.pop(name, None) for name, _ in waiting]
+        arrivals = [parsed.get(name) for name, _ in waiting]
         deliveries = [
             await self._reader.read(body) if arrival is None else arrival.delivery
             for arrival, (_, body) in zip(arrivals, waiting, strict=True)
@@ -243,27 +250,26 @@ class Intake:
             for alert in delivery.alerts
         }
         ended = await self._inbox.ended(sorted(known))
+        newly_ended: dict[str, datetime] = {}
         concerns: dict[str, Concern] = {}
         loop = asyncio.get_running_loop()
         turn = loop.time()
         for run, delivery in zip(runs, deliveries, strict=True):
             # What was seen to be listed after its end fires again, whenever it is said to start.
-            fresh_alerts = (
-                delivery.alerts
-                if delivery.reconciled
-                else fresh(delivery.alerts, ended, partial(_alert_of, run))
-            )
-            for alert in fresh_alerts:
-                # What was only missed in a list has no end that could make a firing stale.
-                if alert.status == "resolved" and not delivery.reconciled:
+            fresh_alerts = delivery.alerts
+            if ended and not delivery.reconciled:
+                fresh_alerts = fresh(delivery.alerts, ended, partial(_alert_of, run))
+            # What was only missed in a list has no end that could make a firing stale.
+            for alert in fresh_alerts if not delivery.reconciled else ():
+                if alert.status == "resolved":
                     # An end in the future is a wrong clock's; it must not mute what fires next.
                     end, name = min(alert.ends_at, now), _alert_of(run, alert)
-                    ended[name] = max(ended.get(name, end), end)
+                    newly_ended[name] = ended[name] = max(ended.get(name, end), end)
             stale = len(delivery.alerts) - len(fresh_alerts)
             if stale:
                 shown = delivery.identity[:ID_SHOWN]
                 _log.info("stale alerts dropped", count=stale, delivery=shown)
-            self._observer.alerts("stale", stale)
+                self._observer.alerts("stale", stale)
             attributes: SpanAttributes = {
                 "stopgap.alerts": len(fresh_alerts),
                 "stopgap.alerts.stale": stale,
@@ -280,7 +286,7 @@ class Intake:
                 listener(delivery)
             if delivery.truncated_alerts and not run:
                 completions.create_task(self._complete(delivery), name="complete-delivery")
-        await self._inbox.processed([identity for identity, _ in waiting], ended)
+        await self._inbox.processed([identity for identity, _ in waiting], newly_ended)
         # What a run before this one received is handled too, but nobody timed its coming.
         done_at = asyncio.get_running_loop().time()
         for arrival in filter(None, arrivals):

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
-from typing import TypeVar
 
 from daemon.core.alertmanager import Delivery
 from daemon.core.grafana import parse_any_delivery
 from daemon.intake.slices import parse_in_slices
-
-_T = TypeVar("_T")
 
 LARGE = 256 * 1024
 """Bytes; up to here reading a body takes some milliseconds and is done at once."""
@@ -37,11 +33,3 @@ class Reader:
                     read: Delivery = done.value
                     return read
                 await asyncio.sleep(0)
-
-
-async def in_turns(items: Iterable[_T]) -> AsyncIterator[_T]:
-    """The items, with a turn for everybody else after every `TURN` of them."""
-    for number, item in enumerate(items, 1):
-        yield item
-        if number % TURN == 0:
-            await asyncio.sleep(0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import datetime
 
 from daemon.core.ports.journal import Owed
@@ -32,7 +32,9 @@ class MemoryInbox:
         self.came[identity] = at
         return True
 
-    async def pending(self, limit: int) -> list[tuple[str, bytes]]:
+    async def pending(
+        self, limit: int, known: Container[str] = frozenset()
+    ) -> list[tuple[str, bytes]]:
         return list(self.waiting.items())[:limit]
 
     def backlog(self) -> int:

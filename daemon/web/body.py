@@ -31,7 +31,7 @@ async def raw_body(request: web.Request) -> bytes:
     413; 503 if it comes too slowly, for Alertmanager sends again after no other answer."""
     try:
         connection = request.get(CONNECTION)
-        if connection is None:
+        if connection is None or request.content.is_eof():
             return _unpacked(request, await request.read())
         async with connection.body():
             sent = await request.read()

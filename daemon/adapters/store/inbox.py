@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import NamedTuple
@@ -12,8 +12,8 @@ from sqlalchemy import ColumnElement, Connection, delete, select, true, update
 
 from daemon.adapters.store.database import Database, to_its_end
 from daemon.adapters.store.replicas import database_now, utc_now, without_owner
-from daemon.adapters.store.schema import alert_ends, delivery_waits, inbox
-from daemon.adapters.store.statements import insert, insert_missing, portions
+from daemon.adapters.store.schema import alert_ends, delivery_waits, inbox, to_stamp
+from daemon.adapters.store.statements import insert, insert_missing, on_names, portions
 from daemon.core.ports.urgency import Urgency
 from daemon.core.values.outcome import Temporary
 
@@ -29,6 +29,14 @@ class _Put(NamedTuple):
     identity: str
     body: bytes
     at: datetime
+
+
+_THERE = "SELECT identity, processed, received_at FROM inbox WHERE identity IN (*)"
+_FORGET = "DELETE FROM inbox WHERE identity IN (*) AND processed AND received_at < ?"
+_INSERT = "INSERT INTO inbox (identity, received_at, body, processed, owner) VALUES (?, ?, ?, ?, ?)"
+_PROCESSED = "UPDATE inbox SET processed = TRUE WHERE identity IN (*) AND NOT processed"
+_ENDS = "SELECT alert, ends_at FROM alert_ends WHERE alert IN (*)"
+_Row = tuple[str, str, bytes, bool, str]
 
 
 class SqlInbox:
@@ -101,13 +109,21 @@ class SqlInbox:
         # It is written and counted even if its caller goes.
         return await asyncio.shield(stored)
 
-    async def pending(self, limit: int) -> list[tuple[str, bytes]]:
-        """(identity, body) of our unprocessed deliveries, oldest first."""
-        query = select(inbox.c.identity, inbox.c.body).where(delivery_waits, self._ours)
+    async def pending(
+        self, limit: int, known: Container[str] = frozenset()
+    ) -> list[tuple[str, bytes]]:
+        """(identity, body) of our unprocessed deliveries, oldest first; of `known` ones the body
+        is not read, and empty."""
+        query = select(inbox.c.identity).where(delivery_waits, self._ours)
         query = query.order_by(inbox.c.arrival).limit(limit)
 
         def work(connection: Connection) -> list[tuple[str, bytes]]:
-            return [(row.identity, row.body) for row in connection.execute(query)]
+            names = connection.execute(query).scalars().all()
+            bodies: dict[str, bytes] = {}
+            for some in portions([name for name in names if name not in known]):
+                asked = select(inbox.c.identity, inbox.c.body).where(inbox.c.identity.in_(some))
+                bodies.update((row.identity, row.body) for row in connection.execute(asked))
+            return [(name, bodies.get(name, b"")) for name in names]
 
         return await self._database.read(work)
 
@@ -140,9 +156,8 @@ class SqlInbox:
         def work(connection: Connection) -> dict[str, datetime]:
             known: dict[str, datetime] = {}
             for some in portions(alerts):
-                query = select(alert_ends).where(alert_ends.c.alert.in_(some))
-                for row in connection.execute(query):
-                    known[row.alert] = row.ends_at
+                for alert, ends_at in on_names(connection, _ENDS, some):
+                    known[alert] = datetime.fromisoformat(ends_at)
             return known
 
         return await self._database.read(work)
@@ -160,13 +175,12 @@ class SqlInbox:
 
     def _store(self, connection: Connection, puts: list[_Put]) -> list[bool]:
         """Store what is new of them; for each whether it was. Runs in the writer's thread."""
-        rows: dict[str, dict[str, object]] = {}
+        rows: dict[str, _Row] = {}
         for put in puts:  # the first of two identical ones is stored
-            row = {"received_at": put.at, "body": put.body, "processed": False}
-            row["owner"] = self._owner
-            rows.setdefault(put.identity, {"identity": put.identity, **row})
+            row = (put.identity, to_stamp(put.at), put.body, False, self._owner)
+            rows.setdefault(put.identity, row)
         before = min(put.at for put in puts) - self._remember
-        new = _add(list(rows.values()), before, connection)
+        new = _add(rows, to_stamp(before), connection)
         answers = []
         for put in puts:
             answers.append(put.identity in new)
@@ -204,19 +218,22 @@ class SqlInbox:
             self._waiting.pop(identity, None)
 
 
-def _add(rows: list[dict[str, object]], before: datetime, connection: Connection) -> set[str]:
+def _add(rows: Mapping[str, _Row], before: str, connection: Connection) -> set[str]:
     """Insert what is not there yet, or was processed and came before that moment; returns the
     identities that are new.
 
     Looking first and inserting then is several times faster than one statement that does both.
     """
-    names = [str(row["identity"]) for row in rows]
-    old = inbox.c.processed & (inbox.c.received_at < before)
-    connection.execute(delete(inbox).where(inbox.c.identity.in_(names), old))
-    there = select(inbox.c.identity).where(inbox.c.identity.in_(names))
-    known = set(connection.execute(there).scalars())
-    new = [row for row in rows if row["identity"] not in known]
-    return insert_missing(connection, inbox, new, inbox.c.identity) if new else set()
+    known, old = set[str](), list[str]()
+    for name, processed, received_at in on_names(connection, _THERE, list(rows)):
+        if processed and received_at < before:
+            old.append(name)
+        else:
+            known.add(name)
+    if old:  # as it was looked at, for another replica may have stored it anew meanwhile
+        on_names(connection, _FORGET, old, before)
+    new = [row for name, row in rows.items() if name not in known]
+    return insert_missing(connection, _INSERT, new, "identity") if new else set()
 
 
 def _finish(
@@ -224,8 +241,7 @@ def _finish(
 ) -> None:
     """Mark as processed, keep the later end of each alert."""
     for some in portions(identities):
-        done = update(inbox).where(inbox.c.identity.in_(some), delivery_waits)
-        connection.execute(done.values(processed=True))
+        on_names(connection, _PROCESSED, some)
     if ended:
         end = insert(connection, alert_ends)
         connection.execute(

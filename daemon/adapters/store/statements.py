@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
-from sqlalchemy import Column, Connection, Table
+from sqlalchemy import Connection, Table
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError
 
 _VALUES = 1000  # in one IN (…): databases bound the parameters of a statement
 _CURSORS = count()
@@ -26,17 +28,66 @@ def insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.I
     return sqlite.insert(table)
 
 
+def on_names(
+    connection: Connection, statement: str, names: Sequence[str], *values: Any
+) -> Sequence[Sequence[Any]]:
+    """Carry out a statement as it stands, in which `(*)` is all the names and each `?` after it a
+    value; returns its rows, if it has any, as the driver has them.
+
+    For what is done so often that composing it would cost more than the database does.
+    """
+    listed = f"({', '.join('?' * len(names))})"
+    done = connection.exec_driver_sql(
+        _of_driver(connection, statement.replace("(*)", listed)), (*names, *values)
+    )
+    return done.all() if done.returns_rows else ()
+
+
 def insert_missing(
-    connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], name: Column[str]
+    connection: Connection, statement: str, rows: Sequence[tuple[Any, ...]], name: str
 ) -> set[str]:
-    """Insert rows of which none was there a moment ago, by the unique column `name`; returns the
-    names of those that nobody else has inserted meanwhile."""
+    """Insert rows of which none was there a moment ago; returns the names of those that nobody
+    else has inserted meanwhile. `statement` is `INSERT … VALUES (?, …)`, as the driver carries it
+    out; the first of its columns is `name`, which is unique."""
     if connection.dialect.name == "postgresql":
-        added = postgresql.insert(table).on_conflict_do_nothing(index_elements=[name])
-        return set(connection.scalars(added.returning(name), rows))
+        head, _, row = _of_driver(connection, statement).partition("VALUES ")
+        several = f"{head}VALUES {', '.join([row] * len(rows))}"
+        added = f"{several} ON CONFLICT ({name}) DO NOTHING RETURNING {name}"
+        values = tuple(value for one in rows for value in one)
+        return set(connection.exec_driver_sql(added, values).scalars())
     # Plainly: that is several times faster, and SQLite has one writer.
-    connection.execute(table.insert(), rows)
-    return {row[name.name] for row in rows}
+    connection.exec_driver_sql(statement, list(rows))
+    return {one[0] for one in rows}
+
+
+def _of_driver(connection: Connection, statement: str) -> str:
+    return statement.replace("?", "%s") if connection.dialect.name == "postgresql" else statement
+
+
+@contextmanager
+def sent_together(connection: Connection) -> Iterator[None]:
+    """What is written inside goes to the database at once, and is answered at once at the end,
+    where that saves time. Nothing inside may ask for rows, or how many there were."""
+    if connection.dialect.name != "postgresql":
+        yield
+        return
+    driver: Any = connection.connection.dbapi_connection
+    try:
+        with driver.pipeline():
+            yield
+    except connection.dialect.loaded_dbapi.Error as error:
+        # As SQLAlchemy does with what a statement of its own raises.
+        lost = bool(driver.closed)
+        if lost:
+            connection.invalidate(error)
+        raise DBAPIError.instance(
+            None,
+            None,
+            error,
+            connection.dialect.loaded_dbapi.Error,
+            connection_invalidated=lost,
+            dialect=connection.dialect,
+        ) from error
 
 
 def cursor_on(connection: Connection, query: str, values: Sequence[Any]) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -16,8 +16,11 @@ class Inbox(Protocol):
         Raises Temporary when the store fails or too much is waiting.
         """
 
-    async def pending(self, limit: int) -> list[tuple[str, bytes]]:
-        """(identity, body) of unprocessed deliveries that are this replica's, oldest first."""
+    async def pending(
+        self, limit: int, known: Container[str] = frozenset()
+    ) -> list[tuple[str, bytes]]:
+        """(identity, body) of unprocessed deliveries that are this replica's, oldest first; the
+        body of a `known` one need not be read, and is empty then."""
 
     async def start(self, owner: str = "") -> None:
         """See which unprocessed deliveries are there, and begin to take: as the replica `owner`;

@@ -103,23 +103,28 @@ class MatcherIndex(Generic[_T]):
         for matchers, _ in listed:
             for key in _keys(matchers):
                 crowd[key] += 1
-        self._filed: dict[tuple[str, str], list[tuple[int, Sequence[Matcher], _T]]]
-        self._filed = defaultdict(list)
+        # By the label's name, then by its value.
+        self._filed: dict[str, dict[str, list[tuple[int, Sequence[Matcher], _T]]]] = {}
         self._unfiled: list[tuple[int, Sequence[Matcher], _T]] = []
         for order, (matchers, item) in enumerate(listed):
             keys = _keys(matchers)
             row = (order, matchers, item)
             if keys:
-                self._filed[min(keys, key=lambda key: (crowd[key], key))].append(row)
+                name, value = min(keys, key=lambda key: (crowd[key], key))
+                self._filed.setdefault(name, {}).setdefault(value, []).append(row)
             else:
                 self._unfiled.append(row)
 
     def find(self, labels: Mapping[str, str]) -> list[_T]:
         """All items that match, in the order in which they were given."""
         found = [row for row in self._unfiled if _all_match(row[1], labels)]
-        for label in labels.items():
-            found += [row for row in self._filed.get(label, ()) if _all_match(row[1], labels)]
-        return [item for _, _, item in sorted(found, key=lambda row: row[0])]
+        for name, value in labels.items():
+            by_value = self._filed.get(name)
+            if by_value is not None and value in by_value:
+                found += [row for row in by_value[value] if _all_match(row[1], labels)]
+        if len(found) > 1:
+            found.sort(key=lambda row: row[0])
+        return [item for _, _, item in found]
 
 
 def _keys(matchers: Sequence[Matcher]) -> list[tuple[str, str]]:

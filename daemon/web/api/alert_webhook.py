@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from aiohttp import web
 from pydantic import Field
 
 from daemon.core.alertmanager import Delivery, NotADelivery
@@ -14,6 +15,8 @@ from daemon.web.context import WebContext
 from daemon.web.deliveries import ALERTS, ALERTS_MISSPELT
 from daemon.web.errors import HttpProblem
 
+FAILED_BEFORE = web.RequestKey("failed", Exception)
+"""Where a request keeps why its delivery was not taken, if that was tried before it came here."""
 _TAG = "webhooks"
 _REPORTED = "sentiment"
 """The actor of what another system heard; never a name that it gives itself."""
@@ -85,7 +88,10 @@ class Webhooks:
 
         200 once it is on disk, and not before; 503 if it cannot be, and it must be sent again.
         """
+        failed = call.request.get(FAILED_BEFORE)
         try:
+            if failed is not None:
+                raise failed
             delivery, new = await self._context.intake.receive(call.sent)
         except NotADelivery as error:
             raise HttpProblem(400, "Not an Alertmanager webhook", str(error)) from None
