@@ -155,13 +155,14 @@ def _claimed_and_away(draw: Draw) -> _Stretch:
     return script, [away, Fault("second replica", at=0.0)]
 
 
-def _done_and_cut_off(draw: Draw) -> _Stretch:
-    """A replica does not reach the store any more just when it has done something to the world: it
-    cannot write down what came of it, and another one takes over, or nobody does."""
+def _done_and_away(draw: Draw) -> _Stretch:
+    """A replica does not reach the store any more, or sleeps, just when it has done something to
+    the world: it cannot write down what came of it, and another one takes over, or nobody does."""
     service = draw.one(("shop", "cart", "search", "mail"))
     script = _sure(draw, service, draw.one(("rollback", "flag_off", "never")))
     what = draw.one(("effect page", "effect run", "effect run", "effect post"))
-    away = away_after(draw, "replica cut off after that", what)
+    kind = draw.one(("replica cut off after that", "replica suspended after that"))
+    away = away_after(draw, kind, what)
     faults = [replace(away, size=draw.one((17.0, 20.0, 25.0, 40.0)))]
     if what == "effect run" and draw.chance(0.7):
         faults.append(Fault("action hangs", count=away.count, lasts=FAULTS_END))
@@ -207,7 +208,7 @@ STRETCHES: tuple[Callable[[Draw], _Stretch], ...] = (
     _plan_to_its_end,
     _replica_suspended,
     _claimed_and_away,
-    _done_and_cut_off,
+    _done_and_away,
     _opened_and_untold,
     _lease_won_back,
     _nobody_hears,
