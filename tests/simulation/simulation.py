@@ -25,8 +25,8 @@ import structlog
 
 from daemon.conduct import leases
 from daemon.core.changes.suspects import Change
-from daemon.core.measurement import onset_interval
 from daemon.watching import news
+from tests.coarse_onsets import coarse_onsets
 from tests.fakes import START
 from tests.replicas import LEASE
 from tests.simulation.aimed import AimedFaults
@@ -315,9 +315,7 @@ def _reproducible(seed: int) -> Iterator[None]:
     gc.disable()
     try:
         with (
-            # As ever it finds when a problem began, only less finely: a quarter of all time.
-            patch.object(onset_interval, "_COARSE", 8),
-            patch.object(onset_interval, "_FINE", 8),
+            coarse_onsets(),
             # What another replica has written is looked for less often: a third of all time.
             patch.object(news, "NEWS_SECONDS", 4.0),
             patch.object(leases, "_LOOK_EVERY", timedelta(seconds=4)),

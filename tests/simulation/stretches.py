@@ -163,7 +163,7 @@ def _done_and_away(draw: Draw) -> _Stretch:
     what = draw.one(("effect page", "effect run", "effect run", "effect post"))
     kind = draw.one(("replica cut off after that", "replica suspended after that"))
     away = away_after(draw, kind, what)
-    faults = [replace(away, size=draw.one((17.0, 20.0, 25.0, 40.0)))]
+    faults = [replace(away, size=draw.one((16.0, 17.0, 18.0, 20.0, 25.0, 40.0)))]
     if what == "effect run" and draw.chance(0.7):
         faults.append(Fault("action hangs", count=away.count, lasts=FAULTS_END))
         faults.append(Fault("action is half done", count=away.count, lasts=FAULTS_END))
