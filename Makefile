@@ -1,9 +1,11 @@
 # Two commands matter: `make demo` and `make test`. Both set up what they need.
-.PHONY: demo crash-matrix test test-servers check check-deploy bench month simulate decide-bench \
-  diagnosis-bench run format constraints pictures fuzz audit sbom dist
+.PHONY: demo crash-matrix test test-servers check check-types check-rest check-deploy bench month \
+  simulate decide-bench diagnosis-bench run format constraints pictures fuzz audit sbom dist
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 BIN := .venv/bin
+# What is compiled once need not be compiled again by each of a hundred processes.
+unexport PYTHONDONTWRITEBYTECODE
 
 demo: ## From nothing to a verified recovery, on real Prometheus and Alertmanager. KEEP=1 stays up;
       ## STORY=second, storm, conflict, freeze, drill or replicas tells another story; STORY=night
@@ -27,8 +29,13 @@ test-servers: ## The acceptance tests on the Prometheus and Alertmanager of Debi
 check: ## Format, lint, types, import contracts, one home for each name, the rules in rules/ and
        ## their cases.
 	@deploy/setup.sh
-	@$(BIN)/ruff format --check -q . && $(BIN)/ruff check -q .
+	@$(MAKE) --no-print-directory -j2 --output-sync=target check-types check-rest
+
+check-types:
 	@$(BIN)/mypy
+
+check-rest:
+	@$(BIN)/ruff format --check -q . && $(BIN)/ruff check -q .
 	@$(BIN)/lint-imports --no-logo | tail -8
 	@$(BIN)/python deploy/names.py
 	@$(BIN)/python deploy/advisories.py check

@@ -34,6 +34,7 @@ def operations(document: Json) -> list[tuple[str, str, Json]]:
     ]
 
 
+@pytest.mark.timeout(300)  # seconds of pure Python
 async def test_the_document_is_valid(document: Json) -> None:
     # It compiles forty grammars when it is imported, which no other test is to wait for.
     from openapi_spec_validator import OpenAPIV31SpecValidator
