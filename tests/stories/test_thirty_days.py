@@ -1,6 +1,6 @@
 """A month of a daemon's life: at its end it holds no more than it did once it had settled.
 
-`make bench` plays the whole month; the suite only the hours in which something happens.
+`make storms` plays the whole month; the suite only the hours in which something happens.
 """
 
 from __future__ import annotations
