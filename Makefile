@@ -1,6 +1,6 @@
 # Two commands matter: `make demo` and `make test`. Both set up what they need.
-.PHONY: demo crash-matrix test test-servers check bench storms simulate decide-bench diagnosis-bench run \
-  format constraints pictures fuzz audit sbom
+.PHONY: demo crash-matrix test test-servers check check-deploy bench storms simulate decide-bench \
+  diagnosis-bench run format constraints pictures fuzz audit sbom
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 BIN := .venv/bin
@@ -9,13 +9,13 @@ demo: ## From nothing to a verified recovery, on real Prometheus and Alertmanage
       ## STORY=second, storm, conflict, freeze, drill or replicas tells another story; STORY=night
       ## tells a night on call in a moment: all that reaches each phone, and the review.
       ## METRICS=victoria-metrics measures with VictoriaMetrics and vmalert instead of Prometheus.
-	@deploy/setup.sh servers $(if $(filter victoria-metrics,$(METRICS)),victoria_metrics) \
+	@deploy/setup.sh demo servers $(if $(filter victoria-metrics,$(METRICS)),victoria_metrics) \
 	  $(if $(filter replicas,$(STORY)),postgresql)
 	@METRICS=$(METRICS) $(BIN)/python deploy/sandbox/demo.py $(ARGS)
 
 test: ## Everything that CI runs.
 	@deploy/setup.sh servers victoria_metrics postgresql browser
-	@$(MAKE) --no-print-directory check
+	@$(MAKE) --no-print-directory check check-deploy
 	@$(BIN)/python -m pytest -m "not bench and not acceptance" -n 2 --dist worksteal
 	@$(BIN)/python -m pytest -m acceptance -n 3 --dist loadfile --no-loadscope-reorder
 
@@ -34,6 +34,11 @@ check: ## Format, lint, types, import contracts, one home for each name, the rul
 	@$(BIN)/python deploy/advisories.py check
 	@$(BIN)/stopgap check rules/
 	@$(BIN)/stopgap test rules/cases
+
+check-deploy: ## What is in deploy/, by the tools that will read it: hadolint, compose, kubectl, Helm, and
+       ## Kubernetes' schemas.
+	@deploy/setup.sh deploy_tools
+	@.venv-deploy/bin/python deploy/lint.py
 
 bench: ## The speed of this build in one table with its aims, and as bench.json: durable intake, POST
        ## to action, matching, the fold, pages. BASE=revision measures that build beside it, in the

@@ -17,7 +17,11 @@ The journey of one alert, and the room of each part of it:
                 emergency: calls about the store itself, which need no store
     watching    what was deployed when      →  suspects                (core.changes.suspects)
                 store_health: may anything be entrusted to the store
+    diagnosing  the recovered incident      →  a dossier: which labels, series, changes stand out
     reporting   the closed incident         →  its review; what the whole daemon does
+    standardizing   the review              →  what the rules could learn, as diffs
+    replaying   an incident or a case       →  the same decisions again, in virtual time
+    drilling    a scenario                  →  a real incident over metrics that it gives
     telemetry   all of it in numbers        →  /metrics                (instrumentation: the hooks)
     repository  the only way to change an incident: read, work out events, append, or again
 
@@ -29,7 +33,7 @@ clock. `onboarding` is pure too: what only `init` and `doctor` need.
 
 Imports go one way, and import-linter proves it:
 
-    cli → app → web | conduct | watching
-        → intake | recovering | notifying | reporting | telemetry | onboarding
+    cli → app → standardizing → drilling → replaying → web | conduct | watching
+        → intake | recovering | notifying | reporting | telemetry | onboarding | diagnosing
         → measuring | repository → config | instrumentation → core
 """

@@ -46,10 +46,13 @@ class AppendTracker:
             ends.discard(end)
             raise
 
+    def all_ours(self, incident: str, ends: Sequence[int]) -> bool:
+        """Whether all of these appends were made here."""
+        return self._own.get(incident, set()).issuperset(ends)
+
     def only_ours(self, incident: str, ends: Sequence[int]) -> bool:
-        """Whether all of these appends were made here; then nothing is to be done about them."""
-        own = self._own.get(incident)
-        if own is None or not own.issuperset(ends):
+        """Likewise; then nothing is to be done about them, and they are forgotten."""
+        if not self.all_ours(incident, ends):
             return False
         self._forget(incident, ends)
         self._ends[incident] = max(ends)

@@ -11,13 +11,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from typing import NamedTuple
 from weakref import WeakValueDictionary
 
 import structlog
 
 from daemon.appends import AppendTracker
 from daemon.core.changes.suspects import HealthMark
-from daemon.core.incident.events import DAEMON, Draft, Event, StepFinished, StepVerified
+from daemon.core.incident.events import DAEMON, Draft, Entry, Event, StepFinished, StepVerified
 from daemon.core.incident.fold import apply_event, fold, fold_onto
 from daemon.core.incident.outcomes import is_news
 from daemon.core.incident.state import Incident
@@ -44,6 +45,13 @@ class UnknownIncident(LookupError):
 
 class Stale(Exception):
     """The incident has moved on since this was decided: nothing was appended, decide anew."""
+
+
+class Unheard(NamedTuple):
+    """The entries of an incident after that one, as they were a moment ago."""
+
+    after: int
+    entries: Sequence[Entry]
 
 
 class IncidentRepository:
@@ -131,7 +139,7 @@ class IncidentRepository:
         for first in range(0, len(unread), READ_TOGETHER):
             portion = unread[first : first + READ_TOGETHER]
             try:
-                found = await self.journal.read_together(portion)
+                found = await self.journal.read_together(dict.fromkeys(portion, 0))
             except (Permanent, ValueError):
                 continue  # one of them, but not which
             for name, entries in found.items():
@@ -423,18 +431,41 @@ class IncidentRepository:
         for listener in (*self.own_listeners, *self.listeners):
             listener(before, after, events)
 
-    async def hear(self, incident: str, ends: Sequence[int]) -> None:
+    async def read_ahead(self, grown: Mapping[str, Sequence[int]]) -> Mapping[str, Unheard]:
+        """What `hear` will need of these incidents, many by one statement; of what is unreadable
+        nothing, for `hear` tells of it. Raises Temporary."""
+        ahead: dict[str, Unheard] = {}
+        foreign = [name for name, ends in grown.items() if not self.appends.all_ours(name, ends)]
+        for first in range(0, len(foreign), READ_TOGETHER):
+            portion = foreign[first : first + READ_TOGETHER]
+            after = {name: self._heard_until(self._known.get(name)) for name in portion}
+            try:
+                found = await self.journal.read_together(after)
+            except (Permanent, ValueError):
+                continue  # one of them, but not which
+            ahead |= {name: Unheard(after[name], found.get(name, ())) for name in portion}
+        return ahead
+
+    def _heard_until(self, known: Incident | None) -> int:
+        # What is owed is counted in anew.
+        return 0 if known is None or known.id in self._owed else known.seq
+
+    async def hear(self, incident: str, ends: Sequence[int], ahead: Unheard | None = None) -> None:
         """Appends have ended at these entries, perhaps not ours: what others have appended is taken
-        up, the bell rings and the listeners hear of it. Raises Temporary, Permanent."""
+        up, the bell rings and the listeners hear of it. `ahead`: what `read_ahead` has read for
+        this. Raises Temporary, Permanent."""
         async with self._lock(incident):
             before = self._known.get(incident)
             if self.appends.only_ours(incident, ends):
                 if before is None:
                     self.appends.over(incident)
                 return
-            # What is owed is counted in anew.
-            base = None if incident in self._owed else before
-            entries = await self.journal.read(incident, base.seq if base else 0)
+            until = self._heard_until(before)
+            base = before if until else None
+            if ahead is not None and ahead.after == until:
+                entries = ahead.entries
+            else:
+                entries = await self.journal.read(incident, until)
             if base is None and not entries:
                 return  # it has moved to the archive
             after = fold_onto(base, entries)

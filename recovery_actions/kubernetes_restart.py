@@ -94,9 +94,9 @@ class KubernetesRestart(WorkloadAction[KubernetesRestartParams]):
         `unreachable`, `progress_deadline_exceeded`, `rollout_timeout`, `reverted` or `paused`;
         `unknown` with `unreachable` or `rollout_unknown`.
         """
-        workload = params.workload
+        workload, client = params.workload, self._client.acting(context.must_act)
         applied = await apply_patch(
-            self._client,
+            client,
             workload,
             lambda: self._look(workload, intent, context),
             self._pace,
@@ -106,7 +106,7 @@ class KubernetesRestart(WorkloadAction[KubernetesRestartParams]):
             return applied
         await context.progress("the restart is asked for")
         rollout = Rollout(
-            client=self._client,
+            client=client,
             workload=workload,
             ours=lambda raw: _is_ours(raw, intent, context.token),
             report=context.progress,
@@ -114,7 +114,7 @@ class KubernetesRestart(WorkloadAction[KubernetesRestartParams]):
             hold=params.hold,
             pace=self._pace,
             stale=applied,
-            help_out=Unblocker(self._client, workload, self._pace).help_out,
+            help_out=Unblocker(client, workload, self._pace).help_out,
         )
         ended = await rollout.follow()
         text = f"the pods of {workload.title} were restarted"

@@ -39,6 +39,7 @@ from recovery_actions.kubernetes import canary, guards, objects, patches, stages
 from recovery_actions.kubernetes.applying import Found, apply_patch
 from recovery_actions.kubernetes.blocked import Unblocker
 from recovery_actions.kubernetes.canary import CanaryShare
+from recovery_actions.kubernetes.client import ClusterClient
 from recovery_actions.kubernetes.errors import Forbidden, Missing, VersionConflict
 from recovery_actions.kubernetes.names import WorkloadParams
 from recovery_actions.kubernetes.patches import Patch
@@ -126,14 +127,15 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
         `unreachable`, `progress_deadline_exceeded`, `rollout_timeout`, `reverted`, `paused` or
         `stage_stopped`; `unknown` with `unreachable` or `rollout_unknown`.
         """
+        client = self._client.acting(context.must_act)
         request = RollbackRequest(intent, context.token)
-        unblocker = Unblocker(self._client, params.workload, self._pace, intent["from"])
-        rollout = self._rollout(params, request, context, unblocker)
+        unblocker = Unblocker(client, params.workload, self._pace, intent["from"])
+        rollout = self._rollout(client, params, request, context, unblocker)
         parts = self._in_parts(params, rollout, intent, context)
         if parts is not None and await parts.was_undone():
             return await parts.undo("as was ruled before a restart")
         applied = await apply_patch(
-            self._client,
+            client,
             params.workload,
             lambda: self._look(params, request, context),
             self._pace,
@@ -144,11 +146,11 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
             return with_sentence(applied, parts.left if parts is not None else "")
         await context.progress(f"{intent['to']} is asked for")
         unblocker.older = request.older
-        notes = await request.hand_back(self._client, params.workload, self._pace)
+        notes = await request.hand_back(client, params.workload, self._pace)
         if parts is not None:
             if stopped := await parts.stand(applied):
                 return stopped
-            more = await request.hand_back(self._client, params.workload, self._pace)
+            more = await request.hand_back(client, params.workload, self._pace)
             notes = list(dict.fromkeys([*notes, *more]))
         rollout.stale = applied
         ended = await rollout.follow()
@@ -180,13 +182,14 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
 
     def _rollout(
         self,
+        client: ClusterClient,
         params: KubernetesRollbackParams,
         request: RollbackRequest,
         context: ActionContext,
         unblocker: Unblocker,
     ) -> Rollout:
         return Rollout(
-            client=self._client,
+            client=client,
             workload=params.workload,
             ours=request.is_ours,
             meddlers=request.meddlers,

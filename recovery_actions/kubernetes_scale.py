@@ -21,6 +21,7 @@ from daemon.core.values.outcome import Outcome, Permanent
 from recovery_actions.kubernetes import guards, objects, patches
 from recovery_actions.kubernetes.applying import Found, apply_patch
 from recovery_actions.kubernetes.blocked import Unblocker
+from recovery_actions.kubernetes.client import ClusterClient
 from recovery_actions.kubernetes.errors import Forbidden, Missing, VersionConflict
 from recovery_actions.kubernetes.names import (
     AUTOSCALING,
@@ -152,17 +153,17 @@ class KubernetesScale(WorkloadAction[KubernetesScaleParams]):
         `unreachable`, `rollout_timeout` or `reverted`; `unknown` with `unreachable` or
         `rollout_unknown`.
         """
-        workload = params.workload
+        workload, client = params.workload, self._client.acting(context.must_act)
         before: list[Raw] = []
         applied = await apply_patch(
-            self._client, workload, lambda: self._look(params, intent, before), self._pace, "scaled"
+            client, workload, lambda: self._look(params, intent, before), self._pace, "scaled"
         )
         if isinstance(applied, Outcome):
             return applied
         await context.progress(f"{intent['replicas']} replicas are asked for")
-        notes = [await self._handed_back(workload, raw) for raw in before[-1:]]
+        notes = [await self._handed_back(client, workload, raw) for raw in before[-1:]]
         rollout = Rollout(
-            client=self._client,
+            client=client,
             workload=workload,
             ours=lambda raw: _is_ours(raw, intent),
             report=context.progress,
@@ -170,17 +171,17 @@ class KubernetesScale(WorkloadAction[KubernetesScaleParams]):
             hold=timedelta(0),
             pace=self._pace,
             stale=applied,
-            help_out=Unblocker(self._client, workload, self._pace).help_out,
+            help_out=Unblocker(client, workload, self._pace).help_out,
         )
         ended = await rollout.follow()
         had, after = intent["replicas_before"], intent["replicas"]
         text = f"{workload.title} was scaled from {had} to {after} replicas"
         return ended.outcome("scaled", text, {"replicas": after}, notes)
 
-    async def _handed_back(self, workload: Workload, before: Raw) -> str:
+    async def _handed_back(self, client: ClusterClient, workload: Workload, before: Raw) -> str:
         """Give the number of replicas back to whoever applies it."""
         template = objects.template_of(before)
-        return await hand_back_fields(self._client, workload, template, before, self._pace)
+        return await hand_back_fields(client, workload, template, before, self._pace)
 
     async def check(
         self, params: KubernetesScaleParams, intent: Mapping[str, str], context: ActionContext

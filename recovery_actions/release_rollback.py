@@ -128,6 +128,7 @@ class ReleaseRollback:
         except OSError as error:
             return as_outcome(_not_writable(releases, error.strerror))
         with lock:
+            context.must_act()
             switched = await _to_the_end(lambda: _switch(releases, intent, context.token))
             if isinstance(switched, Outcome):
                 return switched

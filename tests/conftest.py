@@ -1,7 +1,9 @@
 """What all tests share."""
 
 import asyncio
+import gc
 import os
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -24,8 +26,13 @@ settings.register_profile(
 )
 settings.load_profile("stopgap")
 
-# A hundred daemons are started: each compiling all of its source again is a fifth of that.
+# A hundred daemons are started: each compiling all of its source again is a fifth of that. And each
+# worker need not rewrite the asserts of all tests again, either.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+# While ten thousand tests are collected there is no garbage, only more and more to look through.
+gc.disable()
 
 # pytest-asyncio asks for the current event loop before each test. On Python 3.11 that makes one
 # which nobody closes, unless it was said that there is none.
@@ -49,6 +56,12 @@ def _logs_as_before() -> Iterator[None]:
     before = structlog.get_config()
     yield
     structlog.configure(**before)
+
+
+def pytest_collection_finish() -> None:
+    """What is there now stays: the collector need not look at it again after each test."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -1,4 +1,5 @@
-"""A TCP proxy before a database that cuts connections at a chosen moment of their conversation."""
+"""A TCP proxy before a database that cuts connections at a chosen moment of their conversation, and
+counts how often it goes to and fro."""
 
 from __future__ import annotations
 
@@ -22,6 +23,8 @@ class CuttingProxy:
     target: int
     late_by: float = 0.3
     cuts: int = 0
+    turns: int = 0
+    """How often a client spoke after it was answered: the round trips, however many messages."""
     port: int = 0
     _planned: list[Cut] = field(default_factory=list)
     _refuses: threading.Event = field(default_factory=threading.Event)
@@ -57,13 +60,19 @@ class CuttingProxy:
                     continue
                 server = socket.create_connection(("127.0.0.1", self.target))
                 self._sockets += [client, server]
-                threading.Thread(target=self._forward, args=(client, server), daemon=True).start()
-                threading.Thread(target=_pass_on, args=(server, client), daemon=True).start()
+                answered = threading.Event()
+                for way in (self._forward, _pass_on):
+                    sides = (client, server, answered)
+                    threading.Thread(target=way, args=sides, daemon=True).start()
 
-    def _forward(self, client: socket.socket, server: socket.socket) -> None:
+    def _forward(
+        self, client: socket.socket, server: socket.socket, answered: threading.Event
+    ) -> None:
         writes = False
         with suppress(OSError):
             while data := client.recv(65536):
+                self.turns += answered.is_set()
+                answered.clear()
                 writes = writes or WRITES in data
                 if writes and b"COMMIT" in data and self._planned:
                     self._cut(self._planned.pop(0), data, client, server)
@@ -86,9 +95,10 @@ class CuttingProxy:
         _break(server)
 
 
-def _pass_on(server: socket.socket, client: socket.socket) -> None:
+def _pass_on(client: socket.socket, server: socket.socket, answered: threading.Event) -> None:
     with suppress(OSError):
         while data := server.recv(65536):
+            answered.set()
             client.sendall(data)
     _break(client)
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Literal, TypeVar
 
@@ -239,11 +240,12 @@ class Service:
 
     def _other(self, query: str) -> Service | None:
         """Who the query is about, if it is another service."""
-        named = re.search(r'(?:bad|total|latency)\{service="([^"]+)"\}', query)
-        return self.others.get(named[1]) if named else None
+        return self.others.get(_named_by(query)) if self.others else None
 
     def _targets(self, query: str, now: float) -> float | None:
         """How many of its own targets, or of those beside them, are down, or known."""
+        if not query.startswith("count("):
+            return None
         own = _at(self.own_down, now)
         if query.startswith("count((up == 0) unless"):
             return float(self.targets_down)
@@ -272,7 +274,8 @@ class Service:
 
     async def _answering(self, query: str) -> None:
         self.asked.append(query)
-        await asyncio.sleep(self.answer_after)
+        if self.answer_after:
+            await asyncio.sleep(self.answer_after)
         if self.down:
             raise Temporary(self.down)
 
@@ -289,10 +292,7 @@ class Service:
     ) -> float:
         if query.startswith("latency"):
             return _at(self.latency, now) * (1 + 0.05 * math.sin(now))
-        window = re.search(r"\[(?:(\d+)m)?(?:(\d+)s)?\]", query)
-        assert window is not None, query
-        width = float(int(window[1] or 0) * 60 + int(window[2] or 0))
-        part = 1.0
+        width, part = _window_of(query), 1.0
         if width == 2 * SCRAPE:  # what two scrapes saw, extrapolated to the window
             now, width, part = now - now % SCRAPE, SCRAPE, 2.0
         failing = errors or self.errors
@@ -304,6 +304,21 @@ class Service:
             amount = _at(self.rate, begin) * (end - begin)
             total += amount * (_at(failing, begin) if "bad" in query else 1.0)
         return total * part
+
+
+@lru_cache(maxsize=4096)
+def _named_by(query: str) -> str:
+    """The service that a query names; empty if none."""
+    named = re.search(r'(?:bad|total|latency)\{service="([^"]+)"\}', query)
+    return named[1] if named else ""
+
+
+@lru_cache(maxsize=4096)
+def _window_of(query: str) -> float:
+    """Over how many seconds a query looks back."""
+    window = re.search(r"\[(?:(\d+)m)?(?:(\d+)s)?\]", query)
+    assert window is not None, query
+    return float(int(window[1] or 0) * 60 + int(window[2] or 0))
 
 
 def _at(steps: list[tuple[float, float]], now: float) -> float:

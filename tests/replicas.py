@@ -197,6 +197,10 @@ class MemoryRegister:
         heads = self._shared.journal.rows.values()
         return [OwnedIncident(incident=h.incident, title=h.title, owner=h.owner) for h in heads]
 
+    async def owner_of(self, incident: str) -> str:
+        head = self._shared.journal.rows[incident]
+        return "" if head.closed_at else head.owner
+
     def _own(self, incidents: list[str]) -> list[str]:
         if not self._shared.lives(self._fence.replica, self._fence.instance):
             return []

@@ -119,6 +119,7 @@ BOUNDS = {
     "RoomIndex._closed": "MOST_ROOMS, the newest",
     "Seldom._by_key": "REMEMBERED_KEYS",
     "SelfReceiver.incidents": "the incidents of one self-drill",
+    "SightingCache._known": "MOST_SIGHTINGS",
     "SqlInbox._waiting": "`inbox.max_pending`",
     "StatusPageKeeper._parts": "`status_page.history` and a month, and what goes on",
     "StormKeeper._recent": "what opened within `recovery.storm_window` before the last opening",
@@ -141,7 +142,7 @@ BOUNDS = {
     "Drills._elsewhere": "runs that another replica plays, at each look",
     "IncidentRepository.own_listeners": "listeners, made once",
     "IncidentRepository.position_listeners": "listeners, made once",
-    "LeaseKeeper._owned": "incidents that are ours",
+    "LeaseKeeper._owned": "incidents that are ours; leave when they are closed and done with",
     "LeaseKeeper._wanted": "incidents that are to be claimed; leave when they are",
     "NewsKeeper._unheard": "what is read again at the next look",
 }

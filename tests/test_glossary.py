@@ -1,4 +1,4 @@
-"""The glossary is true: its files are there, and the README says what it quotes."""
+"""The glossary is true: its files are there, and the README or a guide says what it quotes."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.guides import TEXTS
+
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "daemon/GLOSSARY.md").read_text(encoding="utf-8")
-WORDS, README_TO_CODE = TEXT.split("\n## ")
-ROW = re.compile(r"^\| (?!The README says|Word|---)(.+?) \|(?: .+ \|)* (`.+`) \|$", re.MULTILINE)
+WORDS, SAID_TO_CODE = TEXT.split("\n## ")
+ROW = re.compile(r"^\| (?!They say|Word|---)(.+?) \|(?: .+ \|)* (`.+`) \|$", re.MULTILINE)
 ROWS = ROW.findall(TEXT)
 
 
@@ -19,7 +21,7 @@ def plain(text: str) -> str:
     return " ".join(re.sub(r"[*`│▶─]", "", text).split())
 
 
-README = plain((ROOT / "README.md").read_text(encoding="utf-8"))
+SAID = plain("\n".join(TEXTS.values()))
 
 
 def test_it_is_a_page() -> None:
@@ -33,6 +35,6 @@ def test_each_word_is_where_it_says(word: str, files: str) -> None:
         assert (ROOT / "daemon" / file).exists(), f"{word}: there is no daemon/{file}"
 
 
-@pytest.mark.parametrize("sentence", [sentence for sentence, _ in ROW.findall(README_TO_CODE)])
-def test_the_readme_says_so(sentence: str) -> None:
-    assert plain(sentence) in README
+@pytest.mark.parametrize("sentence", [sentence for sentence, _ in ROW.findall(SAID_TO_CODE)])
+def test_the_readme_or_a_guide_says_so(sentence: str) -> None:
+    assert plain(sentence) in SAID

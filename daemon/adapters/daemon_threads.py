@@ -19,8 +19,13 @@ _P = ParamSpec("_P")
 _Job = tuple["Future[Any]", Callable[[], Any]]
 
 
+REST_SECONDS = 5.0
+"""So long a thread waits for another call before it ends: to start one costs more than most calls,
+and the event loop has to wait for it."""
+
+
 class DaemonThreads(Executor):
-    """At most so many threads, started when they are needed and gone when they are not.
+    """At most so many threads, started when they are needed and gone some seconds after.
 
     Nobody waits for them at the end of the process. A call that is given up goes on in its thread
     and holds its place until it ends by itself; one that has not begun is never made.
@@ -30,8 +35,10 @@ class DaemonThreads(Executor):
         self._name = name
         self._most = most
         self._lock = threading.Lock()
+        self._more = threading.Condition(self._lock)
         self._jobs: deque[_Job] = deque()
         self._running = 0
+        self._resting = 0
 
     async def run(self, call: Callable[[], _R]) -> _R:
         """What the call returns or raises. It waits for a free thread; the caller's deadline
@@ -44,7 +51,9 @@ class DaemonThreads(Executor):
         future: Future[_R] = Future()
         with self._lock:
             self._jobs.append((future, partial(fn, *args, **kwargs)))
-            if self._running < self._most:
+            if self._resting >= len(self._jobs):
+                self._more.notify()
+            elif self._running < self._most:
                 self._running += 1
                 threading.Thread(target=self._work, name=self._name, daemon=True).start()
         return future
@@ -69,6 +78,10 @@ class DaemonThreads(Executor):
     def _next(self) -> _Job | None:
         """The next job; None ends this thread."""
         with self._lock:
+            if not self._jobs:
+                self._resting += 1
+                self._more.wait(REST_SECONDS)
+                self._resting -= 1
             if self._jobs:
                 return self._jobs.popleft()
             self._running -= 1

@@ -112,15 +112,15 @@ def actions_for(settings: Settings) -> dict[str, Action]:
 
 
 class _AnyParameters:
-    """An action checked without settings: what the allow-list says is not known."""
+    """An action or watch checked without settings: what is allowed and installed is not known."""
 
-    def __init__(self, action: Action) -> None:
-        self.Params = action.Params
+    def __init__(self, known: Any) -> None:
+        self.Params = known.Params
 
 
-def unrestricted(actions: Mapping[str, Action]) -> dict[str, Any]:
-    """The catalogue for checking rules without settings, which alone say what is allowed."""
-    return {name: _AnyParameters(action) for name, action in actions.items()}
+def unrestricted(known: Mapping[str, Any]) -> dict[str, Any]:
+    """Actions or watches for checking rules without settings, which alone say what is allowed."""
+    return {name: _AnyParameters(one) for name, one in known.items()}
 
 
 def workshop_for(settings: Settings, environ: Mapping[str, str], umask: int = -1) -> Workshop:

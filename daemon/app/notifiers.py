@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 import aiohttp
@@ -33,6 +34,19 @@ if TYPE_CHECKING:
 
 _Spec = TypeVar("_Spec")
 _Made = TypeVar("_Made")
+
+
+@contextmanager
+def _apprise_installed() -> Iterator[None]:
+    """What needs Apprise is loaded inside: it brings much, so only its users have it and wait for
+    it. Raises Permanent where it is not installed."""
+    try:
+        yield
+    except ImportError as error:
+        raise Permanent(
+            f"`apprise` needs a package that is not installed ({error.name}): "
+            "pip install 'stopgap[apprise]'"
+        ) from error
 
 
 def _built(place: str, build: Callable[[_Spec], _Made], spec: _Spec) -> _Made:
@@ -97,8 +111,8 @@ class NotifierBuilder:
         if contact.email is not None:
             return MailPager(self._post_office(), contact.email)
         if contact.apprise is not None:
-            # Apprise brings much that only its users should wait for at the start.
-            from daemon.adapters.pagers.apprise import ApprisePager
+            with _apprise_installed():
+                from daemon.adapters.pagers.apprise import ApprisePager
 
             return ApprisePager(self._secret(contact.apprise), self._policy)
         return ConsolePager()
@@ -113,7 +127,8 @@ class NotifierBuilder:
         if spec.email:
             return MailChannel(self._post_office(), spec.email)
         if spec.apprise is not None:
-            from daemon.adapters.channels.apprise import AppriseChannel  # as above
+            with _apprise_installed():
+                from daemon.adapters.channels.apprise import AppriseChannel
 
             return AppriseChannel(self._secret(spec.apprise), self._policy)
         return ConsoleChannel()

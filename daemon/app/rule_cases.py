@@ -23,7 +23,8 @@ def house_for(settings: Settings, rules_dir: Path, *, restricted: bool) -> House
     actions = actions_for(settings)
     checked = actions if restricted else unrestricted(actions)
     names = settings.names if restricted else None
-    ruleset = read_ruleset([rules_dir], checked, WATCHES, names, judges_for(settings))
+    watches = WATCHES if restricted else unrestricted(WATCHES)
+    ruleset = read_ruleset([rules_dir], checked, watches, names, judges_for(settings))
     rules, roster, approvals = ruleset.sound()
     return House(
         rules={rule.rule: rule for rule in rules},

@@ -90,7 +90,8 @@ def check_drills(paths: tuple[Path, ...], config: Path | None, as_json: bool, sc
     settings = settings_from(config)
     catalogue = app.unrestricted(app.actions_for(settings))
     judges = app.judges_for(settings)
-    ruleset = read_ruleset([settings.rules_dir], catalogue, app.WATCHES, judge_for=judges)
+    watches = app.unrestricted(app.WATCHES)
+    ruleset = read_ruleset([settings.rules_dir], catalogue, watches, judge_for=judges)
     rules = {rule.rule: rule for rule, _ in ruleset.rules}
     files = [f for path in paths for f in (yaml_files(path) if path.is_dir() else [path])]
     read = read_drills(files or drill_files(settings.rules_dir), rules, ruleset.roster)

@@ -267,7 +267,7 @@ def _read(
     ruleset = read_ruleset(
         paths or (settings.rules_dir,),
         actions if known else app.unrestricted(actions),
-        app.WATCHES,
+        app.WATCHES if known else app.unrestricted(app.WATCHES),
         settings.names if known else None,
         judge_for or app.judges_for(settings),
     )

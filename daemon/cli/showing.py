@@ -53,15 +53,18 @@ def show_command(incident: str, url: str, token_file: Path | None, as_json: bool
     if as_json:
         click.echo(json.dumps(found))
         return
-    _show(part_of(found, "incident", url), timeline_of(found), terminal())
+    replica = found.get("replica", "")
+    _show(part_of(found, "incident", url), timeline_of(found), terminal(), replica)
 
 
-def _show(incident: View, timeline: Sequence[View], console: Console) -> None:
+def _show(incident: View, timeline: Sequence[View], console: Console, replica: str = "") -> None:
     """Everything that is known of an incident, what people must do before what was."""
     console.print(f"[bold]{escape(incident['title'])}[/bold]")
     table = Table(show_header=False, box=None)
     for name, value in _facts(incident):
         table.add_row(name, escape(value))
+    if replica:  # there is more than one
+        table.add_row("conducted by", f"{escape(replica)} (stopgap replicas)")
     console.print(table)
     for heading, lines in (
         ("the alert's own words", list(_alert(incident))),

@@ -56,7 +56,8 @@ def store_check_command(file: Path | None, config: Path | None, as_json: bool) -
     print_answer(as_json, {"file": str(path), "whole": not found, "findings": found}, *found)
     if found:
         raise CommandFailure(
-            f"{path} is not whole; README.md, “When the store is damaged”, tells the way"
+            f"{path} is not whole; deploy/guides/upgrade-and-backup.md, also under /help, tells "
+            "the way: “When the store is damaged”"
         )
     if not as_json:
         click.echo(f"{path} is whole")

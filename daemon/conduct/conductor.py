@@ -216,6 +216,8 @@ class Conductor:
         """It is conducted no more."""
         if meant:
             self.pulse.ends(incident)  # else its task has died, which has to be noticed
+            if self._repository.at_hand(incident) is None:
+                self._repository.ownership.over(incident)
         self._conducted.pop(incident, None)
         self._given_up.discard(incident)
         self._repository.leave(incident)

@@ -20,8 +20,9 @@ meets it there:
   program's own time is over (`Lingers`); then nobody can tell what it did, and people decide.
 - `http_call`: the request that was sent may be worked off yet. The next owner waits for as long
   as an answer could take, looks by `check`, and sends with the same Idempotency-Key or not at all.
-- Kubernetes, Argo, Git: a change names the version that it is made on, so one that comes late is
-  refused by the server; one that came in time is seen there.
+- Kubernetes, Argo, Git: each request that changes something asks `must_act` right before it is
+  sent, and names the version that it is made on, so one that comes late is refused by the server;
+  one that came in time is seen there.
 
 No lease closes the moment between a look at the clock and the bytes' way out: a process that is
 suspended just there sends them when it wakes. It is a few instructions wide, and the versions, the
@@ -150,6 +151,10 @@ class LeaseKeeper:
         """There is something to do about a closed incident that is not ours."""
         self._wanted.add(incident)
 
+    def over(self, incident: str) -> None:
+        """The incident is closed, and nothing of it is left to do here."""
+        self._owned.discard(incident)
+
     def lost(self, incident: str, owner: str) -> None:
         """The store has said that the incident is not ours, but `owner`'s."""
         if owner == self._fence.replica:
@@ -249,21 +254,23 @@ class LeaseKeeper:
     async def _resume(self) -> None:
         """Conduct what is ours; a lease that is won back finds what nobody has taken meanwhile.
         Raises Temporary, Permanent."""
-        found = [one for one in await self._register.owned() if one not in self._owned]
+        missed = await self._missed()
         await self._inbox.start(self._fence.replica)
-        self._owned.update(found)
-        await self._takes(found)
+        await self._takes(missed)
         self.deliveries_came()
         await self._take_unfinished()
 
     async def _find(self) -> None:
         """Conduct what the store says is ours and nobody here knows of: it was opened or taken in
         a transaction of which it seemed that it had failed."""
-        missed = set(await self._register.owned()) - self._owned
+        missed = await self._missed()
         if missed and self.may_act():
             _log.warning("incidents of ours found that nobody conducted", count=len(missed))
-            self._owned |= missed
             await self._takes(missed)
+
+    async def _missed(self) -> list[str]:
+        """What the store says is ours and is not known here as such. Raises Temporary."""
+        return [one for one in await self._register.owned() if one not in self._owned]
 
     async def _resume_safely(self) -> None:
         """As `_resume`; what the store does not answer now is asked for at the next look."""
@@ -323,7 +330,6 @@ class LeaseKeeper:
             if taken:
                 _log.warning("incidents taken that nobody conducted", count=len(taken))
                 self._observer().taken_over(len(taken))
-                self._owned.update(taken)
                 await self._takes(taken)
         if survey.orphaned_deliveries and await self._inbox.take_over(_DELIVERIES_AT_ONCE):
             self.deliveries_came()
@@ -339,12 +345,13 @@ class LeaseKeeper:
     async def _take_these(self, incidents: Collection[str]) -> None:
         taken = await self._register.take_these(incidents)
         self._wanted.difference_update(incidents)
-        self._owned.update(taken)
         await self._takes(taken)
 
     async def _takes(self, incidents: Collection[str]) -> None:
+        """They are ours from now on."""
         if not incidents:
             return
+        self._owned.update(incidents)
         # Not for long: people wait to be called.
         self._hearing = asyncio.ensure_future(self.catch_up())
         await asyncio.wait({self._hearing}, timeout=_HEAR_SECONDS)

@@ -1,0 +1,2 @@
+"""stopgap.yaml, the environment and the folder of rules, read into values, and every mistake
+named."""

@@ -53,8 +53,14 @@ class Ruleset:
 
 
 def yaml_files(folder: Path) -> list[Path]:
-    """The YAML files of a folder and those in it, by name."""
-    return sorted([*folder.rglob("*.yaml"), *folder.rglob("*.yml")])
+    """The YAML files of a folder and those in it, by name.
+
+    Not those in hidden folders: a mounted ConfigMap keeps each file a second time, in `..2026_…`.
+    """
+    found = [*folder.rglob("*.yaml"), *folder.rglob("*.yml")]
+    return sorted(
+        file for file in found if not any(part.startswith(".") for part in _folders(file, folder))
+    )
 
 
 def rule_files(folder: Path) -> list[Path]:

@@ -1,0 +1,1 @@
+"""One step of the plan, carried out: intent, preflight, run, outcome, each journaled."""

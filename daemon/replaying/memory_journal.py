@@ -21,6 +21,7 @@ from daemon.core.incident.events import (
 from daemon.core.incident.onset_facts import OnsetFacts
 from daemon.core.ports.journal import (
     ALL_INCIDENTS,
+    RECOVERED_BY_PEOPLE,
     AlertSighting,
     Claim,
     ClaimRefused,
@@ -167,11 +168,15 @@ class MemoryJournal:
             }
         )
 
-    async def read_together(self, incidents: Sequence[str]) -> dict[str, list[Entry]]:
-        return {name: await self.read(name) for name in incidents if name in self.entries}
+    async def read_together(self, after: Mapping[str, int]) -> dict[str, list[Entry]]:
+        found = {name: await self.read(name, seq) for name, seq in after.items()}
+        return {name: entries for name, entries in found.items() if entries}
 
     async def read(self, incident: str, after: int = 0) -> list[Entry]:
         return list(self.entries.get(incident, ()))[after:]
+
+    async def open_incidents(self) -> list[str]:
+        return [row.incident for row in await self.open_heads()]
 
     async def open_heads(self) -> list[Head]:
         return [row for row in self.rows.values() if row.closed_at is None]
@@ -346,7 +351,12 @@ def _fits(row: Head, search: IncidentSearch) -> bool:
         and search.team in {"", row.team}
         and search.service in {"", row.service}
         and any(search.text.casefold() in word.casefold() for word in words)
+        and (not search.by_people or _maybe_by_people(row))
         and (search.since is None or row.opened_at >= search.since)
         and (search.until is None or row.opened_at < search.until)
         and (place is None or here < (place.opened_at, place.incident))
     )
+
+
+def _maybe_by_people(row: Head) -> bool:
+    return row.outcome is not None and row.outcome.recovered_by in RECOVERED_BY_PEOPLE

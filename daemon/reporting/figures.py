@@ -21,17 +21,30 @@ async def read_figures(
 ) -> Figures:
     """The figures of the period that ends then. Raises Temporary, Permanent."""
     tally = FiguresTally(until - period, until)
-    search = IncidentSearch(since=until - max(YEAR, 2 * period), until=until)
-    for _ in range(0, _MOST, _PORTION):
+    whole = until - 2 * period
+    left = await _add(repository, tally, IncidentSearch(since=whole, until=until), _MOST)
+    # Of what is older only recoveries by people count.
+    older = IncidentSearch(since=until - YEAR, until=whole, by_people=True)
+    if until - YEAR < whole:
+        await _add(repository, tally, older, left)
+    return await asyncio.to_thread(tally.figures)
+
+
+async def _add(
+    repository: IncidentRepository, tally: FiguresTally, search: IncidentSearch, most: int
+) -> int:
+    """Count the newest incidents that fit, at most so many; how many more might have been."""
+    while most > 0:
         # A portion at a time: the whole of it takes seconds, and others read and are served.
-        found = await repository.journal.outcomes(_PORTION, search)
+        found = await repository.journal.outcomes(min(_PORTION, most), search)
         tally.add(found)
+        most -= len(found)
         if len(found) < _PORTION:
             break
         last = found[-1]
         cursor = ListCursor(opened_at=last.opened_at, incident=last.incident)
         search = search.model_copy(update={"after": cursor})
-    return await asyncio.to_thread(tally.figures)
+    return most
 
 
 class RecentFigures:

@@ -23,6 +23,7 @@ from daemon.core.reporting.observe_report import Observed, observe_report
 from daemon.core.values.drill_key import drill_of
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.units import Frozen, Moment, clock_time, printable
+from daemon.reporting.sightings import SightingCache
 from daemon.repository import IncidentRepository
 
 _LOOKED_AT = 1000
@@ -130,6 +131,7 @@ class StatusReport:
     store_trouble: Callable[[], str] = lambda: ""
     needs: Callable[[str], bool] = lambda _: True
     autonomy: Callable[[str], AutonomyRecord] = lambda _: AutonomyRecord()
+    sightings: SightingCache = field(default_factory=SightingCache)
 
     async def rule_reports(self) -> list[RuleReport]:
         """The rules in force, by name. Raises Temporary."""
@@ -150,10 +152,9 @@ class StatusReport:
 
     async def coverage(self, past: timedelta) -> Coverage:
         """Which alerts of that time had a rule. Raises Temporary."""
-        since = self.repository.clock() - past
-        return covered(
-            await self.repository.journal.alert_sightings(since), self.active.now.rules.rules, since
-        )
+        now = self.repository.clock()
+        sightings = await self.sightings.seen(self.repository.journal, now - past, now)
+        return covered(sightings, self.active.now.rules.rules, now - past)
 
     async def observed(self, rule: str | None) -> list[Observed]:
         """What rules in the mode `observe` would have done in the newest incidents, against what

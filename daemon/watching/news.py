@@ -14,13 +14,13 @@ import structlog
 from daemon.core.ports.news import Hears, NewsFeed, NewsHint, NewsPosition
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.instrumentation import QUIET, Observer
-from daemon.repository import IncidentRepository, UnknownIncident
+from daemon.repository import IncidentRepository, Unheard, UnknownIncident
 
 _log = structlog.get_logger()
 
 NEWS_SECONDS = 1.0
 """How often the store is asked."""
-_SOONEST = 0.05
+_SOONEST = 0.2
 """So long after a look at the soonest: hints come in crowds, and one look sees all of it."""
 
 
@@ -85,8 +85,9 @@ class NewsKeeper:
         while True:
             news = await self._feed.since(self._position)
             self._unheard |= dict.fromkeys(sorted(news.topics))
+            ahead = await self._repository.read_ahead(news.grown)
             for incident, ends in news.grown.items():
-                await self._hear(incident, ends)
+                await self._hear(incident, ends, ahead.get(incident))
             more = news.position.number > self._position.number
             self._position = news.position
             for topic in list(self._unheard):
@@ -110,9 +111,9 @@ class NewsKeeper:
         else:
             self._late = False
 
-    async def _hear(self, incident: str, ends: Sequence[int]) -> None:
+    async def _hear(self, incident: str, ends: Sequence[int], ahead: Unheard | None) -> None:
         try:
-            await self._repository.hear(incident, ends)
+            await self._repository.hear(incident, ends, ahead)
         except (UnknownIncident, Permanent, ValueError) as error:
             # `stopgap audit verify` tells more; the others are heard of all the same.
             _log.error("an incident is unreadable", incident=incident, error=str(error))

@@ -4,7 +4,7 @@ other records that are over go by age."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 import structlog
@@ -29,15 +29,7 @@ async def retain(
     observer: Observer = QUIET,
 ) -> None:
     """Once a day, and at the start: put away what was closed longer than `keep` ago."""
-    while True:
-        try:
-            await sweep(archive, keep, clock)
-        except Temporary as error:
-            _log.warning("the archive is behind; it goes on tomorrow", error=str(error))
-        except Exception:
-            _log.exception("the archive crashed; it goes on tomorrow")
-            observer.crashed("retention")
-        await asyncio.sleep(_EVERY.total_seconds())
+    await _daily(lambda: sweep(archive, keep, clock), "putting old incidents away", observer)
 
 
 async def expire(
@@ -47,16 +39,24 @@ async def expire(
     observer: Observer = QUIET,
 ) -> None:
     """Once a day, and at the start: take out what was over longer than `keep` ago."""
+
+    async def once() -> None:
+        now = clock()
+        gone = await records.expire(now - keep, now)
+        if gone:
+            _log.info("old records are gone", rows=dict(gone))
+
+    await _daily(once, "taking out old records", observer)
+
+
+async def _daily(once: Callable[[], Awaitable[object]], what: str, observer: Observer) -> None:
     while True:
         try:
-            now = clock()
-            gone = await records.expire(now - keep, now)
-            if gone:
-                _log.info("old records are gone", rows=dict(gone))
+            await once()
         except (Temporary, Permanent) as error:
-            _log.warning("old records stay; they go tomorrow", error=str(error))
+            _log.warning(f"{what} stopped; it goes on tomorrow", error=str(error))
         except Exception:
-            _log.exception("taking out old records crashed; it goes on tomorrow")
+            _log.exception(f"{what} crashed; it goes on tomorrow")
             observer.crashed("retention")
         await asyncio.sleep(_EVERY.total_seconds())
 

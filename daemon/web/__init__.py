@@ -1,0 +1,1 @@
+"""Everything that is served: webhooks, the JSON API, the pages, signed links, probes."""

@@ -1,40 +1,41 @@
-"""All rooms of the web under one roof: webhooks, the JSON API, the pages, the daemon's health."""
+"""All rooms of the web under one roof: webhooks, the JSON API, the pages, the daemon's health.
+
+What alerts and probes need is there from the start; the rest once somebody looks."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import ExitStack
 
 import aiohttp_jinja2
 import jinja2
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
-from daemon.web.api.docs import Docs
-from daemon.web.api.table import operations
-from daemon.web.auth.login_pages import LoginPages
-from daemon.web.auth.oidc_login import OidcLogin
+from daemon.web.api.alert_webhook import Webhooks
 from daemon.web.auth.refusals import refusing
 from daemon.web.context import WebContext
-from daemon.web.deliveries import not_lost
+from daemon.web.deliveries import ALERTS, not_lost
 from daemon.web.errors import problems
 from daemon.web.health import HealthRoutes
-from daemon.web.links.pages import Pages, as_pages
+from daemon.web.late_routes import LateRoutes
+from daemon.web.links.signed_links import LINK_PATHS
 from daemon.web.request_log import sealed, watching
 from daemon.web.serving.connections import Connections, looking_on, noticing
-from daemon.web.site.account import You
-from daemon.web.site.declare import DeclarePage
-from daemon.web.site.drills import DrillPages
-from daemon.web.site.event_stream import ChangeCounter, EventStreams
 from daemon.web.site.filters import FILTERS
-from daemon.web.site.freezes import FreezePages
-from daemon.web.site.incident import IncidentPage
-from daemon.web.site.incidents import IncidentListPage
-from daemon.web.site.layout import Frame, site_errors
-from daemon.web.site.learning_pages import LearningPages
-from daemon.web.site.maintenance import MaintenancePages
-from daemon.web.site.oncall import OncallPages
-from daemon.web.site.static import Static
-from daemon.web.site.storm import StormPage
-from daemon.web.site.system_pages import SystemPages
+from daemon.web.site.layout import site_errors
 
 __all__ = ["WebContext", "web_application"]
+
+
+@web.middleware
+async def _as_pages(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """What signed links lead to."""
+    if not request.path.startswith(LINK_PATHS):
+        return await handler(request)
+    from daemon.web.links.pages import as_pages  # as late as the pages themselves
+
+    return await as_pages(request, handler)
 
 
 def web_application(
@@ -45,7 +46,7 @@ def web_application(
     middlewares = [
         watching(context.observer, context.authenticator.address),
         problems,
-        as_pages,
+        _as_pages,
         site_errors,
         refusing(context.authenticator),
         not_lost,
@@ -67,35 +68,21 @@ def web_application(
         lstrip_blocks=True,
         filters=FILTERS,
     )
-    table = operations(context)
-    docs = Docs(context, table)
-    for row in (*table, *docs.operations()):
-        application.add_routes(row.routes(context))
-    frame, changes = Frame(context), ChangeCounter(context.repository)
-    for room in (
-        docs,
-        HealthRoutes(context),
-        Pages(context),
-        LoginPages(context.authenticator),
-        OidcLogin(context.authenticator),
-        You(frame),
-        IncidentListPage(frame, changes),
-        IncidentPage(frame, changes),
-        DeclarePage(frame),
-        DrillPages(frame),
-        FreezePages(frame),
-        MaintenancePages(frame),
-        StormPage(frame, changes),
-        SystemPages(frame),
-        OncallPages(frame),
-        LearningPages(frame),
-        EventStreams(frame, changes),
-        Static(),
-    ):
-        application.add_routes(room.routes())
+    for row in Webhooks(context).operations():
+        if row.path == ALERTS:
+            application.add_routes(row.routes(context))
+    application.add_routes(HealthRoutes(context).routes())
+    closing = ExitStack()
+
+    def looked_at() -> Iterable[web.AbstractRouteDef]:
+        from daemon.web.rooms import late_routes
+
+        return late_routes(context, closing)
+
+    application.router.register_resource(LateRoutes(looked_at))
 
     async def let_go(_: web.Application) -> None:
-        changes.close()
+        closing.close()
 
     application.on_shutdown.append(let_go)
     application.on_response_prepare.extend((sealed, looking_on))

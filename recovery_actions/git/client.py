@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
+from daemon.core.ports.actions import may_always
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.units import printable
 from recovery_actions.addresses import sendable
@@ -51,12 +52,20 @@ class GitAnswer:
 
 
 class GitClient:
-    """The API of the host of stopgap.yaml; `who` is its name in sentences."""
+    """The API of the host of stopgap.yaml; `who` is its name in sentences. Right before each
+    request that changes something `must_act` is asked."""
 
     def __init__(
-        self, workshop: Workshop, who: str, header: str, form: str, root: str = ""
+        self,
+        workshop: Workshop,
+        who: str,
+        header: str,
+        form: str,
+        root: str = "",
+        must_act: Callable[[], None] = may_always,
     ) -> None:
         self.who = who
+        self._must_act = must_act
         self._workshop = workshop
         self._header = header
         self._form = form
@@ -96,6 +105,8 @@ class GitClient:
         if body is not None:
             content = json.dumps(body).encode()
             headers["Content-Type"] = "application/json"
+        if method != "GET":
+            self._must_act()
         try:
             answer = await exchange(
                 self._workshop.session(), method, url, headers, content, git.timeout, _MOST + 1

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 from urllib.parse import quote
 
+from daemon.core.ports.actions import may_always
 from recovery_actions.git.client import GitAnswer, GitClient
 from recovery_actions.git.hosting import (
     FileChange,
@@ -25,8 +26,12 @@ _SUBMODULE = "160000"
 class GitHubRepository:
     """One repository, `owner/name`. The token needs contents and pull requests, read and write."""
 
-    def __init__(self, workshop: Workshop, repository: str) -> None:
-        self._client = GitClient(workshop, "GitHub", "Authorization", "Bearer {}")
+    def __init__(
+        self, workshop: Workshop, repository: str, must_act: Callable[[], None] = may_always
+    ) -> None:
+        self._client = GitClient(
+            workshop, "GitHub", "Authorization", "Bearer {}", must_act=must_act
+        )
         self._owner = repository.partition("/")[0]
         self._path = f"/repos/{quote(repository)}"
 

@@ -6,10 +6,11 @@ it merges, takes whole commits, and one at a time.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 from urllib.parse import quote, urlencode
 
+from daemon.core.ports.actions import may_always
 from recovery_actions.git.client import GitAnswer, GitClient
 from recovery_actions.git.hosting import (
     FileChange,
@@ -36,8 +37,12 @@ _CHANGED = ("has changed since", "already exists", "doesn't exist", "you are att
 class GitLabProject:
     """One project, `group/name`. The token needs the scope `api` and the role Developer."""
 
-    def __init__(self, workshop: Workshop, repository: str) -> None:
-        self._client = GitClient(workshop, "GitLab", "PRIVATE-TOKEN", "{}", "/api/v4")
+    def __init__(
+        self, workshop: Workshop, repository: str, must_act: Callable[[], None] = may_always
+    ) -> None:
+        self._client = GitClient(
+            workshop, "GitLab", "PRIVATE-TOKEN", "{}", "/api/v4", must_act=must_act
+        )
         self._name = repository
         self._path = f"/projects/{_quoted(repository)}"
 

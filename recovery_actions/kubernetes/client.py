@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import aiohttp
 
+from daemon.core.ports.actions import may_always
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.outgoing import OutgoingPolicy
 from daemon.core.values.units import format_duration
@@ -55,6 +56,11 @@ class ClusterClient:
         self._loaded = 0
         self._renewed = -_RENEW_AGAIN
         self._opening = asyncio.Lock()
+
+    def acting(self, must_act: Callable[[], None]) -> ClusterClient:
+        """The same clusters for one run of an action: right before each request that changes
+        something, a dry run aside, `must_act` is asked, and nothing is sent if it raises."""
+        return _ActingClient(self, must_act)
 
     async def get(self, resource: Resource) -> Object:
         """Read one object. Raises Missing, Forbidden, Temporary or Permanent."""
@@ -123,17 +129,18 @@ class ClusterClient:
         query: Mapping[str, str],
         body: object = None,
         content: str = "",
+        before: Callable[[], None] = may_always,
     ) -> Object:
         if resource.cluster != self._name:
             ask = self._other(resource.cluster)._request  # noqa: SLF001 - it is one of ours
-            return await ask(verb, method, resource, query, body, content)
+            return await ask(verb, method, resource, query, body, content, before)
         data = None if body is None else encoded(body)
         headers = {"Accept": "application/json"} | ({"Content-Type": content} if content else {})
         loaded = self._loaded
-        reply = await self._send(method, resource, urlencode(query), headers, data)
+        reply = await self._send(method, resource, urlencode(query), headers, data, before)
         if reply.status == 401 and await self._renew(loaded):
             # A 401 was not acted on, so asking again is safe even for a change.
-            reply = await self._send(method, resource, urlencode(query), headers, data)
+            reply = await self._send(method, resource, urlencode(query), headers, data, before)
         parsed = _parsed(reply.body)
         if not 200 <= reply.status < 300:
             raise failure(reply.status, parsed or {}, verb, resource, reply.retry_after)
@@ -155,8 +162,10 @@ class ClusterClient:
         query: str,
         headers: dict[str, str],
         data: bytes | None,
+        before: Callable[[], None],
     ) -> ApiReply:
         connection = await self._open()
+        before()
         try:
             async with asyncio.timeout(self._timeout.total_seconds()):
                 return await connection.request(method, resource.path, query, headers, data)
@@ -208,6 +217,29 @@ class ClusterClient:
         self._renewed = -_RENEW_AGAIN
         if connection is not None:
             await connection.close()
+
+
+class _ActingClient(ClusterClient):
+    """A client of which each request that changes something asks first."""
+
+    def __init__(self, client: ClusterClient, must_act: Callable[[], None]) -> None:
+        self._client = client
+        self._must_act = must_act
+
+    async def _request(
+        self,
+        verb: str,
+        method: str,
+        resource: Resource,
+        query: Mapping[str, str],
+        body: object = None,
+        content: str = "",
+        before: Callable[[], None] = may_always,
+    ) -> Object:
+        if method != "GET" and "dryRun" not in query:
+            before = self._must_act
+        ask = self._client._request  # noqa: SLF001 - the same class
+        return await ask(verb, method, resource, query, body, content, before)
 
 
 def _connection(cluster: Cluster, outgoing: OutgoingPolicy) -> ApiConnection:

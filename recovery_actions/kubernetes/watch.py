@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from daemon.core.changes.suspects import Change
 from recovery_actions.kubernetes.client import ClusterClient
 from recovery_actions.kubernetes.errors import Missing
+from recovery_actions.kubernetes.installed import missing_client
 from recovery_actions.kubernetes.names import WorkloadParams
 from recovery_actions.kubernetes.revisions import known_live, read_state, workload_history
 from recovery_actions.kubernetes.rollout import rollout_status
@@ -21,6 +22,11 @@ class KubernetesWatch:
     """Sees the changes of one Deployment, StatefulSet or DaemonSet."""
 
     Params = WorkloadParams
+
+    @staticmethod
+    def allowed(_: WorkloadParams) -> str | None:
+        """Why it cannot be watched here, or None."""
+        return missing_client()
 
     def __init__(self, params: WorkloadParams, workshop: Workshop) -> None:
         self._workload = params.workload

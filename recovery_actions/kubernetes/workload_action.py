@@ -9,6 +9,7 @@ from daemon.core.ports.actions import ActionContext, Refused
 from daemon.core.values.outcome import Permanent
 from recovery_actions.kubernetes.client import ClusterClient
 from recovery_actions.kubernetes.errors import Forbidden, Missing, VersionConflict
+from recovery_actions.kubernetes.installed import missing_client
 from recovery_actions.kubernetes.names import Workload
 from recovery_actions.kubernetes.showing import show_object
 from recovery_actions.kubernetes.waiting import PollPace
@@ -35,8 +36,8 @@ class WorkloadAction(Generic[_P]):
         self._pace = pace or PollPace()
 
     def allowed(self, params: _P) -> str | None:
-        """Always None: what is allowed here, the cluster's own access rules say."""
-        return None
+        """Why it cannot be done here: without its client. What may be done, the cluster says."""
+        return missing_client()
 
     def target(self, params: _P) -> str:
         """'kubernetes:prod/deployment/checkout': all who change it share the lock."""

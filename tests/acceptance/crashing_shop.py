@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from tests.doubles.serving import on_loopback
+
 RATE = 200.0
 """Requests a second."""
 FAILING = {True: 0.9, False: 0.01}
@@ -39,14 +41,9 @@ class CrashingShop:
         """Listen on a free port of loopback, one path for each job."""
         application = web.Application()
         application.router.add_get("/{job}", self._answer)
-        runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.05)
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
-            self.address = "{}:{}".format(*runner.addresses[0])
+        async with on_loopback(application) as address:
+            self.address = address.removeprefix("http://")
             yield self
-        finally:
-            await runner.cleanup()
 
     def prometheus_config(self) -> str:
         """What makes Prometheus scrape all of it."""

@@ -19,7 +19,7 @@ from typing import Any
 from aiohttp import web
 
 from daemon.core.values.units import parse_duration
-from tests.doubles.serving import let_go
+from tests.doubles.serving import on_loopback
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -70,15 +70,8 @@ class PrometheusDouble:
         """Listen on a free port of loopback."""
         application = web.Application(client_max_size=1 << 20)
         application.router.add_route("*", "/{path:.*}", self._answer)
-        runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.05)
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
-            self.url = "http://{}:{}".format(*runner.addresses[0])
+        async with on_loopback(application) as self.url:
             yield self
-        finally:
-            await runner.cleanup()
-            await let_go()
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         if request.path == BUILD and self.instead is None:

@@ -79,7 +79,7 @@ async def test_every_page_fits_its_screen_and_is_for_everybody(
     await ada.page.locator("details").evaluate_all("all => all.forEach(one => one.open = true)")
     await ada.is_sound_in_both_schemes()
     system = ("/rules", "/rules/observed", "/oncall", "/system", "/you", "/api/v1/docs", "/declare")
-    for path in (*system, "/drills", "/follow-ups", "/figures"):
+    for path in (*system, "/drills", "/follow-ups", "/figures", "/help", "/help/on-call"):
         await ada.opens(path)
         await ada.is_sound_in_both_schemes()
     ada.troubles.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -34,6 +35,18 @@ def test_the_alerts_are_sound_and_fire_when_they_should() -> None:
 
 def test_the_scrape_example_is_a_configuration_of_prometheus() -> None:
     assert "SUCCESS" in promtool("check", "config", "scrape.yml")
+
+
+def test_the_configurations_of_compose_are_some(tmp_path: Path) -> None:
+    """They are read where compose mounts them; and the route beside them, too."""
+    for file in (RULES / "stopgap-alerts.yml", RULES.parent / "compose/prometheus.yml"):
+        shutil.copy(file, tmp_path)
+    assert "SUCCESS" in promtool("check", "config", str(tmp_path / "prometheus.yml"))
+    argv = [processes.program("AMTOOL_BIN", "amtool"), "check-config"]
+    for config in ("compose/alertmanager.yml", "alertmanager.yml"):
+        judged = [*argv, str(RULES.parent / config)]
+        ran = subprocess.run(judged, capture_output=True, text=True, check=False)
+        assert "SUCCESS" in ran.stdout, ran.stderr
 
 
 async def test_the_metrics_of_a_daemon_with_an_incident_are_by_the_book(

@@ -30,6 +30,7 @@ from tests.acceptance.waiting import until
 from tests.contract.papers import Papers
 from tests.contract.test_cli_init import Runs
 from tests.contract.test_cli_init import stopgap as stopgap  # a fixture
+from tests.doubles.serving import on_loopback
 
 SECOND = timedelta(seconds=1)
 PENDING = """
@@ -124,13 +125,8 @@ class Shop:
         """Its address."""
         application = web.Application()
         application.router.add_get("/metrics", self.metrics)
-        runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.05)
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
-            yield "{}:{}".format(*runner.addresses[0])
-        finally:
-            await runner.cleanup()
+        async with on_loopback(application) as address:
+            yield address.removeprefix("http://")
 
 
 async def test_the_real_victoria_metrics(tmp_path: Path) -> None:

@@ -23,6 +23,8 @@ from tests.postgresql import Server
 
 CLIENTS = 16
 LOOK_EVERY = 0.1
+FULL = 0.8
+"""A share from which on something counts as what bounds the rest."""
 LONGEST = 240.0
 """So many seconds are waited until all is done."""
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -50,6 +52,8 @@ class ReplicaStorm:
     daemon_cpu: list[float] = field(default_factory=list)
     """Of each replica."""
     database_cpu: float = 0.0
+    busy_share: float = 0.0
+    """Of all processors, by whatever runs on this machine, 0…1."""
     commits: int = 0
     """Transactions of the database, those that only read among them."""
     looks: int = 0
@@ -60,6 +64,18 @@ class ReplicaStorm:
     def rate(self) -> float:
         """Incidents a second."""
         return self.groups / self.took if self.took else 0.0
+
+    @property
+    def lock_share(self) -> float:
+        """Of the looks, those at which a writer waited for another."""
+        return self.writers.total() / max(self.looks, 1)
+
+    @property
+    def bound(self) -> str:
+        """What keeps more from being done a second, as far as that was seen."""
+        if self.busy_share > FULL:
+            return "the processors"
+        return "the writers' lock" if self.lock_share > FULL else "neither processors nor lock"
 
 
 async def replica_storm(
@@ -78,9 +94,12 @@ async def replica_storm(
             stack.callback(daemon.drop)
             daemons.append(daemon.start(env))
         before = [used(daemon)[1] for daemon in daemons], _database_cpu(server)
+        busy, idle = _processor_ticks()
         await _watch(seen, http, daemons, pager, server, database)
         seen.daemon_cpu = [used(d)[1] - was for d, was in zip(daemons, before[0], strict=True)]
         seen.database_cpu = _database_cpu(server) - before[1]
+        now_busy, now_idle = _processor_ticks()
+        seen.busy_share = (now_busy - busy) / max(now_busy - busy + now_idle - idle, 1)
         for daemon in daemons:
             daemon.stop()
     seen.double = _number(server, _DOUBLE, database)
@@ -143,6 +162,14 @@ async def _post(http: aiohttp.ClientSession, work: Iterator[tuple[Daemon, bytes]
 
 def _number(server: Server, query: str, database: str) -> int:
     return int(str(server.execute(query, database)[0][0]))
+
+
+def _processor_ticks() -> tuple[int, int]:
+    """How long the processors were busy and idle, all of them together."""
+    user, nice, system, idle, waiting, *more = map(
+        int, Path("/proc/stat").read_text().splitlines()[0].split()[1:]
+    )
+    return user + nice + system + sum(more[:3]), idle + waiting
 
 
 def _database_cpu(server: Server) -> float:

@@ -57,7 +57,11 @@ def _tell(storms: list[ReplicaStorm]) -> None:
 
     took = (f"{s.took:.1f} s" if s.took else f"not in {LONGEST:.0f} s" for s in storms)
     row("all confirmed and called for", *took)
-    row(f"incidents a second (aim: {AIM:.0f} times)", *(f"{s.rate:.1f}" for s in storms))
+    row("incidents a second", *(f"{s.rate:.1f}" for s in storms))
+    ratios = (f"{s.rate / storms[0].rate:.2f}" if storms[0].rate else "–" for s in storms)
+    row(f"times the rate of one (aim: {AIM:.0f})", *ratios)
+    row("bound by", *(s.bound for s in storms))
+    row("all processors were busy for", *(f"{s.busy_share:.0%}" for s in storms))
     each = ("+".join(f"{cpu:.1f}" for cpu in s.daemon_cpu) + " s" for s in storms)
     row("processor time of the replicas", *each)
     row("processor time of the database", *(f"{s.database_cpu:.1f} s" for s in storms))
@@ -81,5 +85,5 @@ def _bound(storm: ReplicaStorm) -> str:
 
 def _waits(storm: ReplicaStorm) -> str:
     """And what the other was at: `replica`, the server waits for the next statement."""
-    share = f"{storm.writers.total() / max(storm.looks, 1):.0%}"
-    return f"{share} ({', '.join(f'{what} {n}' for what, n in storm.writers.most_common())})"
+    at = ", ".join(f"{what} {n}" for what, n in storm.writers.most_common())
+    return f"{storm.lock_share:.0%} ({at})"

@@ -531,8 +531,8 @@ async def test_two_daemons_ask_once(scene: Scene) -> None:
 
     original = scene.action._host
 
-    def host_of(params: Any) -> Any:
-        host = original(params)
+    def host_of(params: Any, context: Any) -> Any:
+        host = original(params, context)
         make = host.commit_to_new_branch
 
         async def late(*arguments: Any) -> None:

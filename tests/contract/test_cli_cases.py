@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as Xml
 
-import jsonschema
+import jsonschema_rs
 import pytest
 import structlog
 import yaml
@@ -332,14 +332,14 @@ FILES = [
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
 def test_the_schema_knows_what_the_examples_write(file: Path) -> None:
-    validator = jsonschema.Draft202012Validator(_schema())
+    validator = jsonschema_rs.Draft202012Validator(_schema())
     for document in yaml.safe_load_all(file.read_text(encoding="utf-8")):
         as_json = json.loads(json.dumps(document))  # keys are texts there
         assert [e.message for e in validator.iter_errors(as_json)] == []
 
 
 def test_the_schema_refuses_what_the_command_refuses() -> None:
-    validator = jsonschema.Draft202012Validator(_schema())
+    validator = jsonschema_rs.Draft202012Validator(_schema())
     case = json.loads(json.dumps(yaml.safe_load(CASE)))
     assert validator.is_valid(case)
     assert not validator.is_valid({**case, "expects": []})

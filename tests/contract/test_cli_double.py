@@ -133,6 +133,7 @@ class Double:
     incident: dict[str, Any] = field(default_factory=view)
     after: dict[str, Any] | None = None
     timeline: list[dict[str, Any]] = field(default_factory=list)
+    replica: str = ""
     snoozed: dict[str, str] = field(default_factory=dict)
     refusal: tuple[int, str, str] | None = None
     asked: list[tuple[str, str, Any]] = field(default_factory=list)
@@ -154,7 +155,9 @@ class Double:
         return await asyncio.to_thread(run, *arguments)
 
     async def _incident(self, asks: web.Request) -> web.Response:
-        return await self._answers(asks, {"incident": self.incident, "timeline": self.timeline})
+        return await self._answers(
+            asks, {"incident": self.incident, "timeline": self.timeline, "replica": self.replica}
+        )
 
     async def _updates(self, asks: web.Request) -> web.Response:
         return await self._answers(

@@ -55,6 +55,16 @@ async def test_show_tells_what_silences_the_alerts(daemon: Double) -> None:
     assert any(line.startswith("alerts silenced by ada:") for line in lines)
 
 
+async def test_show_tells_which_replica_conducts_it_where_there_are_several(
+    daemon: Double,
+) -> None:
+    daemon.incident = view()
+    assert "conducted by" not in (await daemon.runs("show", ID)).out
+    daemon.replica = "stopgap-b"
+    shown = (await daemon.runs("show", ID)).out
+    assert "conducted by stopgap-b (stopgap replicas)" in " ".join(shown.split())
+
+
 async def test_show_tells_who_is_asked_what_and_what_is_due(daemon: Double) -> None:
     daemon.incident = everything()
     daemon.timeline = [
@@ -110,5 +120,5 @@ async def test_show_understands_a_daemon_that_is_older(daemon: Double) -> None:
 async def test_show_for_machines_is_what_the_daemon_said(daemon: Double) -> None:
     daemon.incident = everything()
     ended = await daemon.runs("show", ID, "--json")
-    assert json.loads(ended.out) == {"incident": everything(), "timeline": []}
+    assert json.loads(ended.out) == {"incident": everything(), "timeline": [], "replica": ""}
     assert "\x1b" not in ended.out

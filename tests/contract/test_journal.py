@@ -193,6 +193,7 @@ class TestJournal:
         await opened(journal, "inc-c", at=NOW)
         await journal.append("inc-b", 1, [note()], CLOSED)
         assert [h.incident for h in await journal.open_heads()] == ["inc-c", "inc-a"]
+        assert await journal.open_incidents() == ["inc-c", "inc-a"]
         assert [h.incident for h in await journal.heads(2)] == ["inc-a", "inc-b"]
 
     async def test_reading_goes_on_after_an_entry(self, journal: Journal) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from daemon.core.ports.actions import Ready
+from daemon.core.ports.replicas import NotOurs
 from recovery_actions.kubernetes import objects, ownership
 from recovery_actions.kubernetes.client import MANAGER
 from recovery_actions.kubernetes.names import WorkloadKind
@@ -163,6 +165,30 @@ async def test_one_who_takes_over_gives_the_fields_back_as_well(applied: Applied
     assert await applied.rollback.check(params, ready.intent, context()) == "done"
     assert applied.owners("f:image") == {("kubectl", "Apply")}
     applied.apply("app:4")
+
+
+async def test_a_replica_that_loses_its_lease_in_between_gives_nothing_back(
+    applied: Applied,
+) -> None:
+    """Each request asks anew: the rollback was ours, what follows is the next owner's."""
+    params = applied.params(applied.rollback)
+    ready = await applied.rollback.preflight(params, context(applied.items[0]))
+    asked = 0
+
+    def must_act() -> None:
+        nonlocal asked
+        asked += 1
+        if asked > 1:
+            raise NotOurs("the lease is over")
+
+    cut_off = replace(context(), must_act=must_act)
+    with pytest.raises(NotOurs):
+        await applied.rollback.run(params, ready.intent, cut_off)
+    assert asked == 2
+    assert applied.owners("f:image") == {(MANAGER, "Update")}
+    applied.cluster.reconcile()
+    assert (await applied.rollback.run(params, ready.intent, context())).result == "done"
+    assert applied.owners("f:image") == {("kubectl", "Apply")}
 
 
 async def test_giving_back_is_done_once_and_never_over_others(applied: Applied) -> None:

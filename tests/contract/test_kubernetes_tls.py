@@ -14,12 +14,14 @@ from typing import Any
 import pytest
 import yaml
 from aiohttp import web
+from yarl import URL
 
 from daemon.core.values.outcome import Permanent
 from recovery_actions.kubernetes.client import ClusterClient
 from recovery_actions.kubernetes.names import Workload
 from recovery_actions.workshop import Cluster, Workshop
 from tests.contract.action_contract import script
+from tests.doubles.serving import on_loopback
 
 CHECKOUT = Workload("demo", "deployment", "checkout").resource
 SECRET = "t0ken-that-nobody-may-read"
@@ -100,14 +102,9 @@ async def server(papers: Path, tmp_path: Path) -> AsyncIterator[Server]:
     context.verify_mode = ssl.CERT_OPTIONAL
     app = web.Application()
     app.router.add_route("*", "/{tail:.*}", found.answer)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
-    found.port = runner.addresses[0][1]
-    try:
+    async with on_loopback(app, tls=context) as address:
+        found.port = URL(address).port or 0
         yield found
-    finally:
-        await runner.cleanup()
 
 
 async def test_an_authority_is_a_file_beside_the_kubeconfig_or_data_in_it(server: Server) -> None:

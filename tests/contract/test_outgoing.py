@@ -446,3 +446,22 @@ def test_no_credentials_stand_in_an_address_that_is_told(settings: dict[str, Any
     with pytest.raises(Mistakes, match="credentials do not stand") as caught:
         document.read(Settings)
     assert "hunter2" not in str(caught.value)
+
+
+async def test_what_is_closed_hangs_up_while_an_answer_of_it_lives() -> None:
+    ended = asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        assert await reader.read() == b""
+        writer.close()
+        ended.set()
+
+    async with await asyncio.start_server(answer, INNER, 0) as server:
+        with requests.Session() as session:
+            session.mount("http://", PinnedAdapter(OutgoingPolicy(allowed_destinations([INNER]))))
+            url = "http://{}:{}".format(*server.sockets[0].getsockname())
+            alive = await asyncio.to_thread(session.get, url, timeout=SECONDS)
+        await asyncio.wait_for(ended.wait(), SECONDS)
+    assert alive.text == "ok"

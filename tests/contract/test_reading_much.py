@@ -188,7 +188,7 @@ async def test_figures_are_read_in_portions_and_are_those_of_all(
     found = await reading.read_figures(
         IncidentRepository(journal, lambda: NOW), USUAL_PERIOD, until
     )
-    assert portions == [2, 2, 1]
+    assert portions == [2, 2, 1, 0]  # the last: of a year, those that people have recovered
     every = await MemoryJournal.outcomes(journal, 100)
     assert found == figures(every, until - USUAL_PERIOD, until)
     assert (found.now.incidents, found.before.incidents) == (4, 1)

@@ -210,6 +210,13 @@ async def test_the_only_daemon_is_shown_and_owns_everything(store: Store) -> Non
     assert len((await sole.survey()).replicas) == 1
 
 
+async def test_whose_an_incident_is_can_be_asked_until_it_is_over(store: Store) -> None:
+    a = await joined(store, "a")
+    await opened(store, "i-1", owner="a")
+    await opened(store, "i-2")
+    assert [await a.owner_of(one) for one in ("i-1", "i-2", "unknown")] == ["a", "", ""]
+
+
 async def test_clocks_that_differ_are_known(store: Store) -> None:
     one = replica(store, "a")
     survey = await one.survey()

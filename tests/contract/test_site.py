@@ -17,6 +17,7 @@ from daemon.core.recovery.guardrails import Freeze
 from daemon.core.rules.rule import RuleBook
 from daemon.core.values.outcome import Outcome
 from daemon.reporting.status import Loading
+from daemon.web.site import incidents
 from daemon.web.site.incidents import WHOLE
 from tests.contract.rig import ADA, BO, URL, Rig, rigged
 from tests.contract.visitor import give_access
@@ -155,6 +156,21 @@ async def test_a_storm_is_summed_up_and_its_tail_is_short(rig: Rig) -> None:
     assert page.index("sev1</span> <span>1<") < page.index(f"not rated</span> <span>{WHOLE + 1}<")
     assert page.count("<dt>Now</dt>") == WHOLE + 2
     assert page.count("<dt>Next</dt>") == page.count("<dt>Clock</dt>") == WHOLE
+
+
+async def test_of_very_many_the_gravest_are_shown_until_all_are_asked_for(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(incidents, "SHOWN", 2)
+    await measured(rig)
+    for number in range(3):
+        await rig.delivers(body(alert(service=f"s{number}")))
+    page = await seen(rig, "/")
+    assert ("Open now: 4" in page, page.count("<dt>Now</dt>")) == (True, 2)
+    assert f'href="/incidents/{rig.id}"' in page
+    assert '<a href="/?open=all#open">Show all 4 open incidents</a>' in page
+    every = await seen(rig, "/?open=all")
+    assert (every.count("<dt>Now</dt>"), "Show all" in every) == (4, False)
 
 
 async def test_an_incident_whose_rule_is_gone_says_so(rig: Rig) -> None:

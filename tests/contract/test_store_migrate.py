@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import sqlite3
+import sys
 from collections.abc import Mapping
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import Column, Connection, Integer, MetaData, Table, Text, func, select
@@ -31,12 +35,14 @@ from daemon.adapters.store import (
 from daemon.adapters.store.debts import DebtsFile
 from daemon.adapters.store.migrating import LEFT_BEHIND
 from daemon.adapters.store.open_store import backend_for
+from daemon.adapters.store.replicas import SqlReplicas
 from daemon.adapters.store.schema import metadata
 from daemon.cli import stopgap
 from daemon.core.incident import events as e
 from daemon.core.incident.events import Draft
 from daemon.core.ports.journal import Owed
-from daemon.core.ports.store import StoreFailure
+from daemon.core.ports.replicas import Fence
+from daemon.core.ports.store import StoreDown, StoreFailure
 from daemon.core.recovery.guardrails import Freeze
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.seal import Keyring, Seal
@@ -174,6 +180,65 @@ async def test_no_daemon_may_run_on_either(
     assert not (tmp_path / "new.db").exists()
 
 
+async def test_a_replica_that_is_cut_off_is_waited_for_and_then_kept_out(
+    postgresql_place: PostgresAddress, tmp_path: Path
+) -> None:
+    """No connection tells of it, and it comes back: by its lease it may act until then, and
+    whatever it would write after that would be left behind."""
+    length = timedelta(minutes=1)
+    async with open_store(postgresql_place, keyring=KEYRING) as store:
+        await fill_store(store)
+        register = SqlReplicas(
+            store.journal.database, Fence("cut-off", "1"), "1", length, lambda: BEGIN
+        )
+        assert await register.join("", BEGIN)
+        night = Night(store.journal, "inc-9", "search")
+        await night.open()
+        # As if the network were gone: the server has ended its connections.
+        await asyncio.to_thread(_end_connections, postgresql_place)
+        with pytest.raises(Permanent, match=r"the replica cut-off has a lease .* for another 1m"):
+            await migrate_store(postgresql_place, tmp_path / "new.db", KEYRING)
+        await asyncio.to_thread(_execute, postgresql_place, "UPDATE replicas SET lease_until = ''")
+        await migrate_store(postgresql_place, tmp_path / "new.db", KEYRING)
+        # It is there again, with all the connections that it likes.
+        with pytest.raises(StoreDown, match="takes nothing any more: stop this daemon") as refused:
+            await night.act()
+        assert refused.value.fault == "gone"
+        with pytest.raises(StoreDown):
+            await register.renew("", BEGIN)
+        with pytest.raises(StoreDown):
+            await store.inbox.put("late", b"{}", BEGIN)
+        await asyncio.to_thread(_end_connections, postgresql_place)
+        await take_back(postgresql_place)
+        await night.act()
+
+
+def _execute(place: PostgresAddress, statement: str) -> None:
+    with psycopg.connect(place.url, autocommit=True) as connection:
+        connection.execute(statement.encode())
+
+
+def _end_connections(place: PostgresAddress) -> None:
+    _execute(
+        place,
+        "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    )
+
+
+async def test_a_path_that_is_wrong_makes_no_file(tmp_path: Path) -> None:
+    missing = tmp_path / "stopgpa.db"
+    for wanted in (take_back(missing), migrate_store(missing, tmp_path / "new.db", KEYRING)):
+        with pytest.raises(Permanent, match=r"there is no journal at .*stopgpa"):
+            await wanted
+    (tmp_path / "other.db").write_bytes(b"")
+    with pytest.raises(Permanent, match="is a database, but not a journal of stopgap"):
+        await take_back(tmp_path / "other.db")
+    assert sorted(name for name in os.listdir(tmp_path) if not name.endswith(".lock")) == [
+        "other.db"
+    ]
+
+
 async def test_a_source_that_was_edited_is_not_copied(
     file: Path, postgresql_place: PostgresAddress
 ) -> None:
@@ -234,6 +299,42 @@ async def test_a_move_that_was_ended_before_it_was_noted_goes_on(
         await Night(store.journal, "inc-9", "search").open()
     with pytest.raises(Permanent, match="is not empty, and has not what"):
         await migrate_store(file, postgresql_place, KEYRING)
+
+
+DIES = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from daemon.adapters.store import PostgresAddress, migrate_store
+from daemon.core.values.seal import Keyring, Seal
+
+def place(text):
+    return PostgresAddress(text) if "://" in text else Path(text)
+
+def dies(name, rows):
+    if name == sys.argv[3]:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+keyring = Keyring(Seal("a key that is long enough"))
+asyncio.run(migrate_store(place(sys.argv[1]), place(sys.argv[2]), keyring, dies))
+"""
+
+
+@pytest.mark.parametrize("way", ["to PostgreSQL", "back"])
+async def test_a_move_that_is_killed_in_the_middle_is_made_again(
+    file: Path, postgresql_place: PostgresAddress, way: str
+) -> None:
+    source: StorePlace = file if way == "to PostgreSQL" else postgresql_place
+    target: StorePlace = postgresql_place if source == file else file
+    await _fill(source)
+    counts = _counts(source)
+    words = [one.url if isinstance(one, PostgresAddress) else str(one) for one in (source, target)]
+    killed = await asyncio.create_subprocess_exec(sys.executable, "-c", DIES, *words, "events")
+    assert await killed.wait() == -signal.SIGKILL
+    assert _counts(source) == counts
+    assert sum(_counts(target)[name] for name in ("events", "heads", "inbox", "changes")) == 0
+    await migrate_store(source, target, KEYRING)
+    async with open_store(target, keyring=KEYRING) as store:
+        assert (await audit_journal(store.journal)).breaks == []
 
 
 async def test_a_daemon_that_comes_while_it_is_copied_does_not_start(

@@ -99,6 +99,34 @@ async def test_an_old_store_comes_up_whole_and_goes_on(old: StorePlace) -> None:
     assert await check_store(old) == []
 
 
+async def test_an_upgrade_that_fails_has_changed_nothing(old: StorePlace) -> None:
+    """The last revision meets a table of its name; what those before it did is taken back, too."""
+    before = shape(old)
+    shell(old, "CREATE TABLE duties (theirs text)")
+    found = shape(old)
+    for _ in range(2):
+        with pytest.raises(Permanent, match=r"duties.* already exists"):
+            async with open_store(old):
+                pass
+        assert shape(old) == found
+    shell(old, "DROP TABLE duties")
+    assert shape(old) == before
+    async with open_store(old) as store:
+        assert (await audit_journal(store.journal)).breaks == []
+    assert differences(old) == []
+
+
+def shape(place: StorePlace) -> list[tuple[object, ...]]:
+    """Every table with its columns."""
+    if isinstance(place, PostgresAddress):
+        return shell(
+            place,
+            "SELECT table_name, column_name FROM information_schema.columns "
+            "WHERE table_schema = 'public' ORDER BY 1, 2",
+        )
+    return shell(place, "SELECT name, sql FROM sqlite_master ORDER BY 1")
+
+
 async def test_two_that_start_at_the_same_moment_make_the_tables_once(
     empty_database: PostgresAddress,
 ) -> None:

@@ -109,5 +109,5 @@ def test_each_direct_dependency_says_in_the_threat_model_why_it_is_there() -> No
     rest = text.partition("dependencies = [")[2]
     listed = re.findall(r'^  "([A-Za-z0-9_.-]+)', rest, re.MULTILINE)
     direct = listed[: listed.index("yarl") + 1]
-    model = (TREE / "deploy/THREAT_MODEL.md").read_text(encoding="utf-8")
+    model = (TREE / "deploy/guides/threat-model.md").read_text(encoding="utf-8")
     assert [name for name in direct if f"`{name}`" not in model] == []

@@ -1,4 +1,5 @@
-"""An action of another package: found once it is installed, held to the same contract."""
+"""An action of another package, that of the guide: found once it is installed, held to the same
+contract."""
 
 from __future__ import annotations
 
@@ -14,60 +15,9 @@ from daemon.core.ports.actions import Action
 from recovery_actions import catalogue
 from recovery_actions.contract import ActionContract, context
 from recovery_actions.workshop import Workshop
+from tests.guides import the_block
 
-PACKAGE = '''
-"""Switches a feature flag off: a file in a folder, in place of somebody's flag service."""
-
-from datetime import timedelta
-from pathlib import Path
-from typing import Annotated
-
-from pydantic import Field
-
-from daemon.core.values.outcome import Outcome
-from daemon.core.ports.actions import Ready, Refused
-from daemon.core.values.units import Duration, Frozen
-
-
-class FlagOffParams(Frozen):
-    """`flag` is the name of the flag."""
-
-    flag: Annotated[str, Field(pattern="^[a-z0-9-]{1,40}$")]
-    timeout: Duration = timedelta(seconds=10)
-
-
-class FlagOff:
-    """Switch a flag off."""
-
-    name = "flag_off"
-    Params = FlagOffParams
-
-    def __init__(self, workshop):
-        options = workshop.options.get("flag_off", {})
-        self._folder = workshop.base / options.get("folder", "flags")
-
-    def allowed(self, params):
-        return None
-
-    def target(self, params):
-        return f"flag:{params.flag}"
-
-    async def preflight(self, params, context):
-        if not self._file(params).exists():
-            return Refused("no_such_flag", f"there is no flag {params.flag}")
-        return Ready(f"switch the flag {params.flag} off", {"from": "on", "to": "off"})
-
-    async def run(self, params, intent, context):
-        self._file(params).write_text("off")
-        await context.progress(f"{params.flag} is off")
-        return Outcome(result="done", reason="switched", detail=f"{params.flag} is off now")
-
-    async def check(self, params, intent, context):
-        return "done" if self._file(params).read_text() == "off" else "not_done"
-
-    def _file(self, params):
-        return self._folder / params.flag
-'''
+PACKAGE = the_block("python action", "write-an-action")
 
 
 @pytest.fixture
@@ -111,6 +61,14 @@ class TestFlagOff(ActionContract):
 
     def hostile(self, value: str, tmp_path: Path) -> Iterable[dict[str, Any]]:
         yield {"flag": value}
+
+
+exec(the_block("python contract", "write-an-action").replace("TestFlagOff", "Guide"))  # noqa: S102
+
+
+@pytest.mark.usefixtures("installed")
+class TestFlagOffAsTheGuideTestsIt(Guide):  # type: ignore[name-defined]  # noqa: F821
+    """The guide's own test, as it stands there."""
 
 
 async def test_it_stands_beside_our_own_and_gets_its_options(

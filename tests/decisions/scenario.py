@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -256,14 +257,15 @@ class Played:
     pages: int
 
 
-def read(folder: Path) -> list[Scenario]:
+@cache
+def read(folder: Path) -> tuple[Scenario, ...]:
     """All scenarios of the folder, in the order of the files."""
-    return [
+    return tuple(
         Scenario.model_validate(document)
         for file in sorted(folder.glob("*.yaml"))
-        for document in yaml.safe_load_all(file.read_text(encoding="utf-8"))
+        for document in yaml.load_all(file.read_text(encoding="utf-8"), yaml.CSafeLoader)
         if document is not None
-    ]
+    )
 
 
 async def play(scenario: Scenario, folder: Path) -> Played:

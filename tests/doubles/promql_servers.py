@@ -15,6 +15,8 @@ from typing import Any
 
 from aiohttp import web
 
+from tests.doubles.serving import on_loopback
+
 BUILD = "/api/v1/status/buildinfo"
 Form = Mapping[str, str]
 
@@ -36,14 +38,9 @@ class PromqlServer:
         """Listen on that port, or a free one."""
         application = web.Application()
         application.router.add_route("*", "/{path:.*}", self._answer)
-        runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.05)
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, "127.0.0.1", port).start()
-            self.url = "http://{}:{}{}".format(*runner.addresses[0], self.prefix)
+        async with on_loopback(application, port) as address:
+            self.url = address + self.prefix
             yield self
-        finally:
-            await runner.cleanup()
 
     def paths(self) -> list[str]:
         """What was asked for, in this order."""

@@ -13,6 +13,8 @@ from aiohttp import web
 
 _TURNS = 5
 _PATIENCE = 500
+_TLS_GOODBYE = 0.1
+"""Seconds for which a server waits for the client's last word in TLS, once it has said its own."""
 
 
 @contextmanager
@@ -31,13 +33,38 @@ async def let_go() -> None:
         await asyncio.sleep(0)
 
 
-async def _seen_off(runner: web.AppRunner) -> None:
-    """Over TLS: see that clients that have closed are gone, each with its transport, before the
-    server closes what is open. Both ends closing at once leaves transports behind."""
-    for _ in range(_PATIENCE):
-        if runner.server is None or not runner.server.connections:
-            return
-        await asyncio.sleep(0)
+@asynccontextmanager
+async def on_loopback(
+    application: web.Application, port: int = 0, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[str]:
+    """Serve it at that port, or a free one, of 127.0.0.1, over TLS perhaps; its address. Each of
+    its connections is closed when this ends, in the middle of a handshake, too."""
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    assert runner.server is not None
+    server = await asyncio.get_running_loop().create_server(
+        runner.server,
+        "127.0.0.1",
+        port,
+        ssl=tls,
+        ssl_shutdown_timeout=None if tls is None else _TLS_GOODBYE,
+    )
+    try:
+        host, found = server.sockets[0].getsockname()
+        yield f"{'http' if tls is None else 'https'}://{host}:{found}"
+    finally:
+        server.close()
+        await runner.cleanup()
+        await let_go()
+        for _ in range(_PATIENCE):
+            if not _connected(server):
+                break
+            await asyncio.sleep(0.001)
+
+
+def _connected(server: asyncio.Server) -> bool:
+    # Server.wait_closed() waits for them from Python 3.12 on only, and for ever.
+    return bool(getattr(server, "_active_count", 0) or getattr(server, "_clients", ()))
 
 
 class Double:
@@ -75,15 +102,5 @@ class Double:
         self, port: int = 0, tls: ssl.SSLContext | None = None
     ) -> AsyncIterator[Self]:
         """Serve on loopback, over TLS perhaps; `url` says where."""
-        runner = web.AppRunner(self.application(), access_log=None, shutdown_timeout=0.1)
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, "127.0.0.1", port, ssl_context=tls).start()
-            host, found = runner.addresses[0][:2]
-            self.url = f"{'http' if tls is None else 'https'}://{host}:{found}"
+        async with on_loopback(self.application(), port, tls) as self.url:
             yield self
-        finally:
-            if tls is not None:
-                await _seen_off(runner)
-            await runner.cleanup()
-            await let_go()

@@ -11,8 +11,8 @@ from concurrent.futures import ProcessPoolExecutor
 from tests.fuzz.run import Tally, fuzz, input_of, share_of
 from tests.fuzz.targets import TARGETS
 
-PORTION = 5_000
-"""Inputs that a process takes at a time."""
+PORTION = 500
+"""Inputs that a process takes at a time: seconds of work, so that a busy machine is no hang."""
 STUCK_SECONDS = 300
 """A portion that takes longer hangs where no alarm is heard; where is told, and it ends."""
 

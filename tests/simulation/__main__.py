@@ -14,9 +14,10 @@ import sys
 import click
 
 from tests.simulation import planted_bugs
+from tests.simulation.drawing import scenario_of
 from tests.simulation.referee import INVARIANTS
 from tests.simulation.runs import Summary, run_many
-from tests.simulation.scenario import FAULT_KINDS, scenario_of
+from tests.simulation.scenario import FAULT_KINDS
 from tests.simulation.shrink import shrink
 from tests.simulation.simulation import Outcome, simulate
 

@@ -174,10 +174,20 @@ class SimulationLoop(asyncio.BaseEventLoop):
             self.call_soon(work)
         return done
 
+    def call_soon(self, callback: Any, *args: Any, context: Any = None) -> Any:
+        """As ever, without the questions that a loop of one thread need not ask each time."""
+        handle = asyncio.Handle(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
+
     def _process_events(self, event_list: Any) -> None:
         raise AssertionError("no selector, no events")
 
     def _run_once(self) -> None:
+        while not self._stopping:  # type: ignore[attr-defined]
+            self._run_one()
+
+    def _run_one(self) -> None:
         ready: list[Any] = self._ready
         timers: list[Any] = self._scheduled  # type: ignore[attr-defined]
         if not ready:

@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 
-from tests.simulation.scenario import scenario_of
+from tests.simulation.drawing import scenario_of
 from tests.simulation.simulation import simulate
 
 CHUNK = 10

@@ -537,8 +537,8 @@ def _reproducible(seed: int) -> Iterator[None]:
     try:
         with (
             # As ever it finds when a problem began, only less finely: a quarter of all time.
-            patch.object(onset_interval, "_COARSE", 12),
-            patch.object(onset_interval, "_FINE", 12),
+            patch.object(onset_interval, "_COARSE", 8),
+            patch.object(onset_interval, "_FINE", 8),
             # What another replica has written is looked for less often: a third of all time.
             patch.object(news, "NEWS_SECONDS", 4.0),
             patch.object(leases, "_LOOK_EVERY", timedelta(seconds=4)),

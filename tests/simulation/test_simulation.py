@@ -13,9 +13,10 @@ import pytest
 
 from daemon.notifying import notifier
 from tests.simulation import planted_bugs
+from tests.simulation.drawing import scenario_of
 from tests.simulation.loop import LIFE, Life, NoProgress, SimulationLoop
 from tests.simulation.runs import run_seeds
-from tests.simulation.scenario import Fault, Item, Scenario, scenario_of
+from tests.simulation.scenario import Fault, Item, Scenario
 from tests.simulation.shrink import shrink
 from tests.simulation.simulation import simulate
 
@@ -60,7 +61,7 @@ def test_another_seed_runs_another_way() -> None:
 
 def test_another_process_runs_it_the_same_way() -> None:
     code = (
-        "from tests.simulation.scenario import scenario_of;"
+        "from tests.simulation.drawing import scenario_of;"
         "from tests.simulation.simulation import simulate;"
         "print(simulate(scenario_of(3)).digest)"
     )

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from daemon.core.ports.actions import ActionContext
+from daemon.core.recovery.guardrails import Freeze
 from daemon.core.values.outcome import Outcome, Temporary
 from tests.fakes import START, FakeAction
 from tests.replicas import LEASE, Process
@@ -144,6 +145,43 @@ async def test_one_dies_at_any_append_and_the_other_finishes(tmp_path: Path, num
     assert incident.recorded
     acted_once(stage)
     assert len(stage.actions["rollback"].runs) <= 2
+
+
+async def test_what_is_over_is_owned_no_more(stage: Stage) -> None:
+    """A daemon that runs for months would remember every incident that it ever had."""
+    async with replicas(stage, "a") as story:
+        healed_by(stage, "rollback")
+        a = story.daemons["a"]
+        assert a.lease is not None
+        await a.at(180)
+        await a.receives(alert())
+        await a.at(181)
+        assert a.lease.owns((await a.incident()).id)
+        await a.at(3600)
+        incident = await a.incident()
+        assert incident.closed is not None
+        assert not a.lease.owns(incident.id)
+
+
+async def test_a_freeze_that_one_takes_stops_the_step_that_another_would_start(
+    stage: Stage,
+) -> None:
+    async with replicas(stage, "a", "b") as story:
+        healed_by(stage, "rollback")
+        a, b = story.daemons["a"], story.daemons["b"]
+        await a.at(180)
+        await a.receives(alert())
+        await b.repository.journal.freeze(
+            Freeze(scope="global", reason="migration", by="cy", at=b.repository.clock())
+        )
+        await a.at(400)
+        assert stage.actions["rollback"].runs == []
+        incident = await a.incident()
+        assert (story.owner(), incident.step(1).status) == ("a", "waiting")
+        assert await b.repository.journal.thaw("global", "cy", b.repository.clock())
+        await a.at(1800)
+        assert (await b.incident()).recovered_by == 1
+    acted_once(stage)
 
 
 async def test_a_replica_that_stops_leaves_its_incidents_to_the_others_at_once(

@@ -1,0 +1,1 @@
+"""Changes that metrics tell of; what else tells of them is in `recovery_actions`."""

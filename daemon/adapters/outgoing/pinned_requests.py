@@ -35,6 +35,16 @@ class PinnedAdapter(HTTPAdapter):
         self._policy.check_url(parts.scheme, parts.hostname, parts.port)
         return super().send(request, *given, **options)
 
+    def close(self) -> None:
+        """Close the connections: those that wait now, those in use when their answer is there."""
+        for manager in (self.poolmanager, *self.proxy_manager.values()):
+            # The library only lets go of its pools, and each stays open as long as an answer
+            # lives that came by it.
+            for key in manager.pools.keys():  # noqa: SIM118 - it is no mapping to iterate over
+                if (pool := manager.pools.get(key)) is not None:
+                    pool.close()
+        super().close()
+
 
 def _pools(policy: OutgoingPolicy) -> dict[str, type[HTTPConnectionPool]]:
     """The library wants classes, which are made by it: the policy is theirs, not an instance's."""

@@ -7,23 +7,25 @@ database, and in a storm that way is what everybody waits for.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, case, func, select, update
+from sqlalchemy import Connection, bindparam, case, func, select, true, update
 
 from daemon.adapters.store import locks
-from daemon.adapters.store.ledger import Ledger, Line, packed
-from daemon.adapters.store.replicas import lease_faults, not_owner
+from daemon.adapters.store.ledger import LastRow, Ledger, Line, find_last, last_row, packed
+from daemon.adapters.store.replicas import lease_fault, moment_column, not_owner
 from daemon.adapters.store.schema import (
     events,
     head_has_routes,
     head_is_open,
     heads,
     marks,
+    replicas_table,
     to_stamp,
 )
-from daemon.adapters.store.statements import insert, portions
+from daemon.adapters.store.statements import insert, portions, sent_together
 from daemon.core.changes.suspects import HealthMark
 from daemon.core.incident.alert_routes import Routes
 from daemon.core.incident.events import FORMAT, Draft, IncidentOpened, encode, step_refused
@@ -91,8 +93,10 @@ def start_incident(
             rows += _rows(ledger, opening.incident, 0, "", opening.drafts)
             lines.append(_grown(rows[-1]))
     if rows:
-        connection.execute(events.insert(), rows)
-    ledger.write(connection, *lines)
+        last = find_last(connection)
+        with sent_together(connection):
+            connection.execute(events.insert(), rows)
+            ledger.write_after(connection, last, lines)
     taken = [opening.key for opening in openings if opening.incident not in begun]
     holders = find_open(connection, taken)
     return [
@@ -144,13 +148,13 @@ def append(
 ) -> list[Refusal | None]:
     """Carry out the appends; why not, for each of which nothing is written. `clock`: see
     `replicas.database_now`."""
-    ends = _ends(connection, {append.incident for append in appends})
+    ends = _ends(connection, {append.incident for append in appends}, clock)
+    last = next((end.last for end in ends.values()), None)
     rows: list[dict[str, Any]] = []
     moved: list[dict[str, Any]] = []
     grown: list[dict[str, Any]] = []
     lines: list[Line] = []
     answers: list[Refusal | None] = []
-    wrong = lease_faults(connection, {one.fence for one in appends if one.fence is not None}, clock)
     for append in appends:
         end = ends.get(append.incident)
         if end is None or end.seq != append.expected:
@@ -160,7 +164,7 @@ def append(
             continue
         fence = append.fence
         if fence is not None:
-            foreign = not_owner(append.incident, end.owner, fence, wrong[fence])
+            foreign = not_owner(append.incident, end.owner, fence, end.lease_fault(fence))
             if foreign is not None:
                 answers.append(foreign)
                 continue
@@ -195,47 +199,87 @@ def append(
             }
         )
         answers.append(None)
-    if rows:
-        connection.execute(events.insert(), rows)
-    if moved:
-        team = func.coalesce(bindparam("given_team", type_=heads.c.team.type), heads.c.team)
-        given = bindparam("given_format", type_=heads.c.format.type)
-        format_ = case((heads.c.format < given, given), else_=heads.c.format)
-        moving = update(heads).where(heads.c.incident == bindparam("moved"))
-        moving = moving.values(team=team, format=format_)
-        connection.execute(moving, moved)
-    if grown:
-        growing = update(heads).where(heads.c.incident == bindparam("moved"))
-        connection.execute(growing.values(seq=bindparam("to_seq")), grown)
-    ledger.write(connection, *lines)
+    with sent_together(connection):
+        if rows:
+            connection.execute(events.insert(), rows)
+        if moved:
+            connection.execute(_MOVING, moved)
+        if grown:
+            connection.execute(_GROWING, grown)
+        ledger.write_after(connection, last, lines)
     return answers
 
 
+_moved = update(heads).where(heads.c.incident == bindparam("moved"))
+_given_format = bindparam("given_format", type_=heads.c.format.type)
+_MOVING = _moved.values(
+    team=func.coalesce(bindparam("given_team", type_=heads.c.team.type), heads.c.team),
+    format=case((heads.c.format < _given_format, _given_format), else_=heads.c.format),
+)
+_GROWING = _moved.values(seq=bindparam("to_seq"))
+
+
 class _End(NamedTuple):
-    """Where an incident's journal ends."""
+    """Where an incident's journal ends, and whose it is; `last` is the ledger's last row."""
 
     seq: int
     closed_at: datetime | None
     digest: str
     owner: str
     format: int
+    instance: str | None
+    lease_until: datetime | None
+    now: datetime
+    last: LastRow | None
+
+    def lease_fault(self, fence: Fence) -> str:
+        """Why that process, if it is the owner, may not begin an effect now; empty if it may."""
+        there = self.instance == fence.instance
+        return lease_fault(fence, self.lease_until, self.now, there=there)
 
 
-def _ends(connection: Connection, incidents: Collection[str]) -> dict[str, _End]:
-    last = (events.c.incident == heads.c.incident) & (events.c.seq == heads.c.seq)
+def _ends(
+    connection: Connection, incidents: Collection[str], clock: Callable[[], datetime]
+) -> dict[str, _End]:
+    """All that an append is judged by, by one statement: writers of other replicas wait."""
+    newest = last_row().subquery()
     query = (
         select(
             *(heads.c[name] for name in ("incident", "seq", "closed_at", "owner", "format")),
             events.c.digest,
+            replicas_table.c.instance,
+            replicas_table.c.lease_until,
+            moment_column(connection, clock),
+            *(newest.c[name].label(f"last_{name}") for name in LastRow._fields),
         )
-        .outerjoin_from(heads, events, last)
+        .outerjoin_from(
+            heads,
+            events,
+            (events.c.incident == heads.c.incident) & (events.c.seq == heads.c.seq),
+        )
+        .outerjoin(replicas_table, replicas_table.c.name == heads.c.owner)
+        .outerjoin(newest, true())
         .where(heads.c.incident.in_(incidents))
         .with_for_update(of=heads)
     )
-    return {
-        row.incident: _End(row.seq, row.closed_at, row.digest or "", row.owner, row.format)
-        for row in connection.execute(query)
-    }
+    found = {}
+    for (
+        incident,
+        seq,
+        closed_at,
+        owner,
+        form,
+        digest,
+        instance,
+        until,
+        now,
+        *last,
+    ) in connection.execute(query):
+        known = LastRow(*last) if last[0] is not None else None
+        found[incident] = _End(
+            seq, closed_at, digest or "", owner, form, instance, until, now, known
+        )
+    return found
 
 
 def _change_rights(append: Append, connection: Connection) -> list[Line]:
@@ -246,7 +290,9 @@ def _change_rights(append: Append, connection: Connection) -> list[Line]:
     """
     if not (append.release or append.claim or append.marks):
         return []
-    with connection.begin_nested():
+    # What is refused has written nothing, unless something was given back before.
+    undoes = append.release and append.claim is not None
+    with connection.begin_nested() if undoes else nullcontext():
         return list(_change(append, append.drafts[-1].at, connection))
 
 

@@ -46,6 +46,9 @@ class Backend(Protocol):
         """Make the tables, or bring them up to today's. Raises Permanent, Temporary and what
         SQLAlchemy does."""
 
+    def changing_tables(self) -> AbstractContextManager[Connection]:
+        """A transaction that tables may be changed in, beside no other writer."""
+
     def remember(self, connection: Connection) -> None:
         """From now on, what `check` compares with is what is there now."""
 

@@ -6,12 +6,12 @@ leases are reckoned by a clock (`daemon.adapters.store.replicas`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select, and_, false, func, or_, select
 
 from daemon.adapters.store import append as appending
 from daemon.adapters.store import freezes as freezing
@@ -113,10 +113,11 @@ class SqlJournal:
 
         return await self.database.read(work)
 
-    async def read_together(self, incidents: Sequence[str]) -> dict[str, list[Entry]]:
-        """The entries of each of these incidents, by one statement. Permanent if one entry of them
-        is not of this version's vocabulary."""
-        query = select(events).where(events.c.incident.in_(incidents))
+    async def read_together(self, after: Mapping[str, int]) -> dict[str, list[Entry]]:
+        """The entries of each of these incidents after that one, in order, by one statement; one
+        that has none is left out. Permanent if one of them is not of this version's vocabulary."""
+        wanted = (and_(events.c.incident == n, events.c.seq > seq) for n, seq in after.items())
+        query = select(events).where(or_(false(), *wanted))
         ordered = query.order_by(events.c.incident, events.c.seq)
 
         def work(connection: Connection) -> dict[str, list[Entry]]:
@@ -130,6 +131,12 @@ class SqlJournal:
     async def anchor(self) -> Anchor | None:
         """The point that the journal has come to; None if nothing has happened yet."""
         return await self.database.read(last_anchor)
+
+    async def open_incidents(self) -> list[str]:
+        """The ids of all open incidents, oldest first."""
+        query = select(heads.c.incident).where(head_is_open)
+        ordered = query.order_by(heads.c.opened_at, heads.c.incident)
+        return await self.database.read(lambda c: list(c.execute(ordered).scalars()))
 
     async def open_heads(self) -> list[Head]:
         """The heads of all open incidents, oldest first."""

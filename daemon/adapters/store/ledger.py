@@ -9,11 +9,11 @@ rows here are what the audit rebuilds their tables from.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, select
 
 from daemon.adapters.store.hinting import hint_at_news
 from daemon.adapters.store.schema import ledger
@@ -70,7 +70,26 @@ def ranges(numbers: Iterable[int]) -> list[list[int]]:
     return found
 
 
-_LAST = select(ledger).order_by(ledger.c.number.desc()).limit(1)
+class LastRow(NamedTuple):
+    """What the next row is made from."""
+
+    number: int
+    digest: str
+    at: str
+    kind: str
+    body: str
+
+
+def last_row() -> Select[Any]:
+    """Asks for the last row, if there is one, as `LastRow` has it."""
+    columns = (ledger.c[name] for name in LastRow._fields)
+    return select(*columns).order_by(ledger.c.number.desc()).limit(1)
+
+
+def find_last(connection: Connection) -> LastRow | None:
+    """The last row; None if there is none."""
+    row = connection.execute(last_row()).one_or_none()
+    return None if row is None else LastRow(*row)
 
 
 class Ledger:
@@ -87,12 +106,19 @@ class Ledger:
     def write(self, connection: Connection, *lines: Line) -> None:
         """Add these rows at the end."""
         if lines:
-            self._add(connection, connection.execute(_LAST).one_or_none(), lines)
+            self._add(connection, find_last(connection), lines)
+
+    def write_after(
+        self, connection: Connection, last: LastRow | None, lines: Sequence[Line]
+    ) -> None:
+        """Likewise, if the last row is known: nothing is asked."""
+        if lines:
+            self._add(connection, last, lines)
 
     def take_key(self, place: object, connection: Connection) -> None:
         """Note that a key was set, changed or given up, if it was. Raises Permanent if the key
         that the last row was made with is not known here."""
-        last = connection.execute(_LAST).one_or_none()
+        last = find_last(connection)
         if last is None:
             return  # the first row tells
         known = _key_after(last)
@@ -103,12 +129,12 @@ class Ledger:
             )
         self._add(connection, last, ())
 
-    def _add(self, connection: Connection, last: Any, lines: tuple[Line, ...]) -> None:
+    def _add(self, connection: Connection, last: LastRow | None, lines: Sequence[Line]) -> None:
         number, digest = (0, "") if last is None else (last.number, last.digest)
         sealed = [(line, self.seal) for line in lines]
         known = "" if last is None else _key_after(last)
         if known != self.seal.id:
-            at = lines[0].at if lines else last.at
+            at = lines[0].at if lines or last is None else last.at
             sealed.insert(0, (Line("key", at, body=self.seal.id), self._handing_over(known)))
         rows = []
         for line, seal in sealed:
@@ -127,12 +153,12 @@ class Ledger:
 
 def last_anchor(connection: Connection) -> Anchor | None:
     """The last row as an anchor; None if there is none."""
-    last = connection.execute(_LAST).one_or_none()
+    last = find_last(connection)
     if last is None:
         return None
     return Anchor(number=last.number, at=datetime.fromisoformat(last.at), digest=last.digest)
 
 
-def _key_after(row: Any) -> str:
+def _key_after(row: LastRow) -> str:
     """The key that was in use when that row had been written."""
-    return str(row.body) if row.kind == "key" else key_of(row.digest)
+    return row.body if row.kind == "key" else key_of(row.digest)

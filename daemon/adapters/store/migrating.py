@@ -2,7 +2,8 @@
 
 Everything goes as it is stored, not as it is understood: the audit is over the very characters.
 All of it is one transaction of the target, in which it is read back and compared before it
-counts. The source keeps every row; a note in it keeps daemons from starting on it by mistake.
+counts. The source keeps every row; a note in it keeps daemons from starting on it by mistake, and
+a trigger those that were cut off from a database meanwhile, and come back, from writing there.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
+from datetime import timedelta
 from functools import partial
+from math import ceil
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +27,7 @@ from sqlalchemy import (
     TypeDecorator,
     column,
     func,
+    inspect,
     literal,
     select,
     table,
@@ -42,16 +46,36 @@ from daemon.adapters.store.ledger import Ledger
 from daemon.adapters.store.open_store import backend_for
 from daemon.adapters.store.place import StorePlace
 from daemon.adapters.store.postgresql import COMMIT_ROW
-from daemon.adapters.store.schema import meta, metadata
+from daemon.adapters.store.postgresql_errors import STORE_MOVED
+from daemon.adapters.store.replicas import database_now, utc_now
+from daemon.adapters.store.schema import meta, metadata, replicas_table
 from daemon.adapters.store.statements import storable
-from daemon.adapters.store.tables import MOVED_ROW, OWN_ROWS, must_be_of_today, must_not_have_moved
+from daemon.adapters.store.tables import (
+    MOVED_ROW,
+    OWN_ROWS,
+    must_be_of_today,
+    must_exist,
+    must_not_have_moved,
+)
 from daemon.core.values.outcome import Permanent
 from daemon.core.values.seal import Keyring
+from daemon.core.values.units import format_duration
 
 ROWS_AT_ONCE = 500
 """Rows in memory at a time; a delivery may be megabytes."""
 LEFT_BEHIND = frozenset({"alembic_version", "replicas", "duties"})
 """Tables of one database: its revision, and who works on it just now."""
+_CLOSED = f"""
+    CREATE FUNCTION stopgap_has_moved() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        RAISE EXCEPTION 'this store has moved to another place by `stopgap store migrate`'
+        USING ERRCODE = '{STORE_MOVED}';
+    END $$;
+    CREATE TRIGGER stopgap_has_moved BEFORE INSERT OR UPDATE ON meta
+        FOR EACH STATEMENT EXECUTE FUNCTION stopgap_has_moved()"""
+"""Every writing transaction leaves its token in `meta`, so none gets any further."""
+_REOPENED = """
+    DROP TRIGGER IF EXISTS stopgap_has_moved ON meta;
+    DROP FUNCTION IF EXISTS stopgap_has_moved"""
 _NOBODYS = "owner"
 """A column that names a replica, which is not there: it is nobody's on the other side."""
 
@@ -85,6 +109,7 @@ async def migrate_store(
     the target, or all of it, and then the next one goes on from there.
     """
     _must_differ(source, target)
+    _must_be_there(source)
     _must_owe_nothing(source, beside)
     async with AsyncExitStack() as stack:
         here = stack.enter_context(backend_for(source).opened(new=False, readonly=False))
@@ -109,11 +134,20 @@ async def migrate_store(
 
 
 async def take_back(source: StorePlace) -> None:
-    """Let daemons start on a store again that had moved. Raises Permanent if it had not."""
+    """Let daemons start on a store again that had moved. Raises Permanent if it had not, or is not
+    there."""
+    _must_be_there(source)
     with backend_for(source).opened(new=False, readonly=False) as backend:
-        moved = await asyncio.to_thread(partial(_write, backend, _forget_move))
+        await _checked(backend, must_be_of_today)
+        moved = await asyncio.to_thread(_forget_move, backend)
     if not moved:
         raise Permanent(f"{source} has not been moved anywhere; there is nothing to undo")
+
+
+def _must_be_there(source: StorePlace) -> None:
+    """Looked at before it is opened, which would make a file that is not there."""
+    if isinstance(source, Path):
+        must_exist(source)
 
 
 def _must_differ(source: StorePlace, target: StorePlace) -> None:
@@ -163,6 +197,16 @@ def _must_be_alone(backend: Backend, connection: Connection) -> None:
         raise Permanent(
             f"{backend} is in use: {others} connections of stopgap are open there; stop every "
             "daemon on it (behind a pooler, end its idle connections, too), and migrate then"
+        )
+    # One that is cut off from the server is in no list of connections.
+    if not inspect(connection).has_table(replicas_table.name):
+        return
+    now, until = database_now(connection, utc_now), replicas_table.c.lease_until
+    for name, ends in connection.execute(select(replicas_table.c.name, until).where(until > now)):
+        left = format_duration(timedelta(seconds=ceil((ends - now).total_seconds())))
+        raise Permanent(
+            f"the replica {name} has a lease on {backend} for another {left}, though it is not "
+            "connected: stop it if it lives, wait so long, and migrate then"
         )
 
 
@@ -220,6 +264,8 @@ def _moved(
         )
         # Ended just here, it is in both, and the next try finds that out.
         source.execute(meta.insert().values(name=MOVED_ROW, value=str(there)))
+        if here.kind == "postgresql":
+            source.exec_driver_sql(_CLOSED)
         return copied
 
     moved: list[CopiedTable] = _write(here, from_source)
@@ -355,5 +401,13 @@ def _count_on(connection: Connection, one: Table) -> None:
         )
 
 
-def _forget_move(connection: Connection) -> bool:
-    return connection.execute(meta.delete().where(meta.c.name == MOVED_ROW)).rowcount > 0
+def _forget_move(backend: Backend) -> bool:
+    """Whether it had moved. Raises Temporary, Permanent."""
+    try:
+        with backend.changing_tables() as connection:
+            if backend.kind == "postgresql":
+                connection.exec_driver_sql(_REOPENED)
+            gone = connection.execute(meta.delete().where(meta.c.name == MOVED_ROW))
+            return gone.rowcount > 0
+    except SQLAlchemyError as error:
+        raise backend.translated(error) from error

@@ -100,25 +100,30 @@ class PostgresBackend:
 
     def prepare(self) -> None:
         """Make or bring up the tables; of several that come at once, one does it."""
+        with self.changing_tables() as connection:
+            if self._new and inspect(connection).get_table_names():
+                raise Permanent(
+                    f"there is a store in {self}, so --new-store was refused; start without it"
+                )
+            prepare_tables(connection, self, self._must_not_be_missing)
+            connection.execute(
+                text("DELETE FROM meta WHERE name LIKE :rows AND value < :before"),
+                {"rows": f"{COMMIT_ROW}%", "before": _moment(-_FORGOTTEN_AFTER)},
+            )
+        if self.beside is not None:
+            note_where(self.beside, str(self))
+
+    @contextmanager
+    def changing_tables(self) -> Iterator[Connection]:
+        """A transaction that takes as long as it needs; whoever comes second waits for it."""
         engine = self._engine(1, PATIENCE_SECONDS)
-        # Whoever comes second waits for as long as the first one needs.
         begin = f"BEGIN; {_take(SCHEMA_LOCK)}; {_BOUNDS}; {_take(WRITERS_LOCK)}; {_UNBOUNDED}"
         try:
             with _begun(engine, begin) as connection:
-                if self._new and inspect(connection).get_table_names():
-                    raise Permanent(
-                        f"there is a store in {self}, so --new-store was refused; start without it"
-                    )
-                prepare_tables(connection, self, self._must_not_be_missing)
-                connection.execute(
-                    text("DELETE FROM meta WHERE name LIKE :rows AND value < :before"),
-                    {"rows": f"{COMMIT_ROW}%", "before": _moment(-_FORGOTTEN_AFTER)},
-                )
+                yield connection
                 connection.commit()
         finally:
             engine.dispose()
-        if self.beside is not None:
-            note_where(self.beside, str(self))
 
     def _must_not_be_missing(self) -> None:
         """Raises StoreDown if this daemon has had a store in this database, which is empty now."""

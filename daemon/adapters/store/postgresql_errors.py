@@ -30,7 +30,14 @@ class _Meaning(NamedTuple):
     fault: Fault | None = None
 
 
+STORE_MOVED = "SGM01"
+"""What a store that has moved answers to whoever would still write into it."""
 _STATES: Mapping[str, _Meaning] = {
+    STORE_MOVED: _Meaning(
+        "takes nothing any more: stop this daemon, name the new store by `store` in stopgap.yaml, "
+        "and start it",
+        "gone",
+    ),
     "57P01": _Meaning("is shutting down; it is tried again", "away"),
     "57P02": _Meaning("has crashed and recovers; it is tried again", "away"),
     "57P03": _Meaning("is starting up; it is tried again", "away"),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, Text, and_, func, or_, select, type_coerce
 
 from daemon.adapters.store.schema import (
     events,
@@ -18,6 +18,7 @@ from daemon.adapters.store.schema import (
 )
 from daemon.core.incident.events import AlertsReceived, decode
 from daemon.core.ports.journal import (
+    RECOVERED_BY_PEOPLE,
     AlertSighting,
     IncidentSearch,
     OpeningOutcome,
@@ -57,6 +58,10 @@ def _conditions(search: IncidentSearch) -> Iterator[ColumnElement[bool]]:
     if search.text:
         columns = ("title", "incident", "rule", "team", "service")
         yield or_(*(heads.c[name].icontains(search.text, autoescape=True) for name in columns))
+    if search.by_people:
+        facts = type_coerce(heads.c.outcome, Text)  # compact JSON, as pydantic writes it
+        told = (f'"recovered_by":"{by}"' for by in RECOVERED_BY_PEOPLE)
+        yield or_(*(facts.contains(one, autoescape=True) for one in told))
     if search.since is not None:
         yield heads.c.opened_at >= search.since
     if search.until is not None:

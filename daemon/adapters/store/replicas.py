@@ -10,7 +10,16 @@ from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from sqlalchemy import ColumnElement, Connection, delete, func, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    DateTime,
+    delete,
+    func,
+    literal,
+    select,
+    update,
+)
 
 from daemon.adapters.store.database import Database
 from daemon.adapters.store.schema import delivery_waits, head_is_open, heads, inbox, replicas_table
@@ -93,6 +102,12 @@ class SqlReplicas:
         """Whose each open incident is, the oldest first."""
         return await self._database.read(owned_incidents)
 
+    async def owner_of(self, incident: str) -> str:
+        """The replica that conducts the incident; empty for nobody just now, for one that is
+        closed, and where there is one daemon only."""
+        query = select(heads.c.owner).where(heads.c.incident == incident, head_is_open)
+        return await self._database.read(lambda c: c.scalar(query) or "")
+
     def _join(self, rules: str, wall: datetime, connection: Connection) -> bool:
         now = database_now(connection, self._clock)
         name = replicas_table.c.name == self._fence.replica
@@ -151,8 +166,8 @@ class SqlReplicas:
         connection.execute(ours.values(owner=""))
 
     def _take(self, most: int, connection: Connection) -> list[str]:
-        now = database_now(connection, self._clock)
-        if self._lapsed(connection):
+        now = self._leased_now(connection)
+        if now is None:
             return []
         query = (
             select(heads.c.incident)
@@ -164,8 +179,8 @@ class SqlReplicas:
         return self._own(connection.execute(query).scalars().all(), connection)
 
     def _take_these(self, incidents: Collection[str], connection: Connection) -> list[str]:
-        now = database_now(connection, self._clock)
-        if self._lapsed(connection):
+        now = self._leased_now(connection)
+        if now is None:
             return []
         taken: list[str] = []
         ours = heads.c.owner == self._fence.replica
@@ -180,8 +195,14 @@ class SqlReplicas:
             taken += self._own(connection.execute(query).scalars().all(), connection)
         return taken
 
-    def _lapsed(self, connection: Connection) -> bool:
-        return any(lease_faults(connection, [self._fence], self._clock).values())
+    def _leased_now(self, connection: Connection) -> datetime | None:
+        """The database's time, if we have a lease now."""
+        columns = (replicas_table.c.lease_until, moment_column(connection, self._clock))
+        row = connection.execute(select(*columns).where(_is(self._fence))).one_or_none()
+        if row is None or lease_fault(self._fence, *row, there=True):
+            return None
+        now: datetime = row[1]
+        return now
 
     def _own(self, found: Iterable[str], connection: Connection) -> list[str]:
         taken = list(found)
@@ -200,22 +221,21 @@ def database_now(connection: Connection, clock: Callable[[], datetime]) -> datet
     return clock()
 
 
-def lease_faults(
-    connection: Connection, fences: Collection[Fence], clock: Callable[[], datetime]
-) -> dict[Fence, str]:
-    """Why each of these processes may not begin an effect now; empty for one that may."""
-    found = {}
-    for fence in fences:
-        until = connection.execute(select(replicas_table.c.lease_until).where(_is(fence))).first()
-        now = database_now(connection, clock)
-        found[fence] = (
-            f"the replica {fence.replica} is registered no more"
-            if until is None
-            else ""
-            if until[0] is None or until[0] > now
-            else f"its lease ended {format_duration(now - until[0])} ago"
-        )
-    return found
+def moment_column(connection: Connection, clock: Callable[[], datetime]) -> ColumnElement[datetime]:
+    """The same as a column, for a statement that asks for more."""
+    if connection.dialect.name == "postgresql":
+        return func.clock_timestamp(type_=DateTime(timezone=True))
+    return literal(clock(), type_=replicas_table.c.lease_until.type)
+
+
+def lease_fault(fence: Fence, until: datetime | None, now: datetime, *, there: bool) -> str:
+    """Why that process may not begin an effect now; empty if it may. `there`: it is registered,
+    with a lease until then."""
+    if not there:
+        return f"the replica {fence.replica} is registered no more"
+    if until is None or until > now:
+        return ""
+    return f"its lease ended {format_duration(now - until)} ago"
 
 
 def not_owner(incident: str, owner: str, fence: Fence, why: str) -> NotOwner | None:

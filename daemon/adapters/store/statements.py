@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
 from sqlalchemy import Connection, Table
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError
 
 _VALUES = 1000  # in one IN (…): databases bound the parameters of a statement
 _CURSORS = count()
@@ -60,6 +62,32 @@ def insert_missing(
 
 def _of_driver(connection: Connection, statement: str) -> str:
     return statement.replace("?", "%s") if connection.dialect.name == "postgresql" else statement
+
+
+@contextmanager
+def sent_together(connection: Connection) -> Iterator[None]:
+    """What is written inside goes to the database at once, and is answered at once at the end,
+    where that saves time. Nothing inside may ask for rows, or how many there were."""
+    if connection.dialect.name != "postgresql":
+        yield
+        return
+    driver: Any = connection.connection.dbapi_connection
+    try:
+        with driver.pipeline():
+            yield
+    except connection.dialect.loaded_dbapi.Error as error:
+        # As SQLAlchemy does with what a statement of its own raises.
+        lost = bool(driver.closed)
+        if lost:
+            connection.invalidate(error)
+        raise DBAPIError.instance(
+            None,
+            None,
+            error,
+            connection.dialect.loaded_dbapi.Error,
+            connection_invalidated=lost,
+            dialect=connection.dialect,
+        ) from error
 
 
 def cursor_on(connection: Connection, query: str, values: Sequence[Any]) -> Any:

@@ -53,11 +53,13 @@ class WriteQueue:
         """Let it wait for its turn."""
         self._waiting.append(unit)
 
-    def take(self) -> list[Unit]:
-        """The units of the next commit: the most urgent, of those the first that came."""
+    def take(self, most: int = MOST_AT_ONCE) -> list[Unit]:
+        """So many units for the next commit: the most urgent, of those the first that came."""
+        if not self._waiting:
+            return []
         # Sorting is stable: among equals the order of coming stays.
         ordered = sorted(self._waiting, key=lambda unit: unit.rank)
-        chosen, left = ordered[:MOST_AT_ONCE], set(ordered[MOST_AT_ONCE:])
+        chosen, left = ordered[:most], set(ordered[most:])
         self._waiting = [unit for unit in self._waiting if unit in left]
         for unit in self._waiting:
             unit.passed_over += 1

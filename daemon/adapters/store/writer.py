@@ -1,8 +1,9 @@
 """The one writer: whatever waits together is committed together.
 
-A disk can sync only so often a second, so what arrives during one commit shares the next. There
-each work has a savepoint of its own: what one raises takes back that one alone. Nobody is told
-before the commit is on disk.
+A disk can sync only so often a second, so what arrives during one commit shares the next, and so
+does what arrives while other replicas write. What one of them raises takes back that one alone:
+then all are done anew, each work with a savepoint of its own. Nobody is told before the commit is
+on disk.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.adapters.store.backend import Backend, Transactions
-from daemon.adapters.store.turns import BatchWork, Unit, WriteQueue
+from daemon.adapters.store.turns import MOST_AT_ONCE, BatchWork, Unit, WriteQueue
 from daemon.core.ports.store import StoreFailure
 
 CROWD = 3
@@ -43,7 +44,13 @@ Job = tuple[BatchWork, list[Unit]]
 
 
 class _Undone(Exception):
-    """All of a transaction is undone, and not only the part that failed."""
+    """All of a transaction is undone, and not only the part that failed. `by_database`: it was the
+    database that did so, or it failed at the COMMIT."""
+
+    def __init__(self, cause: Exception, *, by_database: bool) -> None:
+        super().__init__(cause)
+        self.cause = cause
+        self.by_database = by_database
 
 
 class Writer:
@@ -91,14 +98,11 @@ class Writer:
             if len(units) >= CROWD:
                 time.sleep(max(0.0, began + GATHER_SECONDS - time.monotonic()))
 
-    def _commit(self, units: Sequence[Unit]) -> list[WriteResult]:
-        """Whatever goes wrong, nobody is left waiting."""
-        jobs: dict[BatchWork, list[Unit]] = {}
-        for unit in units:
-            jobs.setdefault(unit.work, []).append(unit)
+    def _commit(self, units: list[Unit]) -> list[WriteResult]:
+        """Whatever goes wrong, nobody is left waiting: neither these nor those that join them."""
         try:
             self._backend.check()
-            outcomes = self._carry_out(list(jobs.items()))
+            outcomes = self._carry_out(units)
         except Exception as error:
             return [WriteResult(unit, None, error) for unit in units]
         return self._confirmed(outcomes) if any(unit.safe for unit in units) else outcomes
@@ -113,43 +117,62 @@ class Writer:
             ]
         return outcomes
 
-    def _carry_out(self, jobs: Sequence[Job]) -> list[WriteResult]:
-        """Raises what kept a transaction from beginning; that was nobody's fault."""
-        alone = [(work, [unit]) for work, units in jobs for unit in units]
-        tries = 0
-        while len(alone) > 1:
+    def _carry_out(self, units: list[Unit]) -> list[WriteResult]:
+        """What came of these, and of those that join them. Raises what kept a transaction from
+        beginning; that was nobody's fault."""
+        tries, apart = 0, False
+        while True:
             tries += 1
             try:
-                return self._together(jobs)
+                return self._together(units, apart=apart)
             except _Undone as undone:
-                cause = undone.__cause__
-                if tries < MOST_TRIES and cause and self._backend.worth_repeating(cause):
+                repeated = tries < MOST_TRIES and self._backend.worth_repeating(undone.cause)
+                if len(units) == 1 and not repeated:
+                    return _failed((units[0].work, units), undone.cause)
+                if repeated:
                     continue
-                # A disk that has no room for one of them may have some for another.
-                break
-        outcomes: list[WriteResult] = []
-        for done, job in enumerate(alone):
-            outcomes += self._alone(job)
-            error = outcomes[-1].error
-            if error is not None and self._backend.out_of_reach(error):
-                # The others need not wait for the same, one after the other.
-                rest = [unit for _, units in alone[done + 1 :] for unit in units]
-                return [*outcomes, *(WriteResult(unit, None, error) for unit in rest)]
-        return outcomes
+                if apart or undone.by_database:
+                    # A disk that has no room for one of them may have some for another.
+                    return self._one_by_one(units)
+                apart = True
 
-    def _together(self, jobs: Sequence[Job]) -> list[WriteResult]:
-        """All in one transaction. Raises _Undone if that cannot be, and OutcomeUnknown."""
+    def _together(self, units: list[Unit], *, apart: bool) -> list[WriteResult]:
+        """All in one transaction, with those that came while it had to wait for its turn; `apart`:
+        with savepoints. Raises _Undone if that cannot be, and OutcomeUnknown."""
         outcomes: list[WriteResult] = []
         begun = False
         try:
             with self._transactions.begin() as connection:
                 begun = True
-                for job in jobs:
-                    outcomes += self._within_savepoint(connection, job)
+                with self._lock:
+                    units += self._turns.take(MOST_AT_ONCE - len(units))
+                for job in _jobs(units):
+                    if apart:
+                        outcomes += self._within_savepoint(connection, job)
+                    else:
+                        outcomes += self._within_transaction(connection, job)
         except SQLAlchemyError as error:
             if not begun:
                 raise
-            raise _Undone from error
+            raise _Undone(error, by_database=True) from error
+        return outcomes
+
+    def _within_transaction(self, connection: Connection, job: Job) -> list[WriteResult]:
+        try:
+            return _results(connection, job)
+        except Exception as error:
+            undone = isinstance(error, SQLAlchemyError) and self._backend.undone(connection)
+            raise _Undone(error, by_database=undone) from error
+
+    def _one_by_one(self, units: Sequence[Unit]) -> list[WriteResult]:
+        """Each in a transaction of its own."""
+        outcomes: list[WriteResult] = []
+        for done, unit in enumerate(units, start=1):
+            outcomes += self._alone((unit.work, [unit]))
+            error = outcomes[-1].error
+            if error is not None and self._backend.out_of_reach(error):
+                # The others need not wait for the same, one after the other.
+                return [*outcomes, *(WriteResult(unit, None, error) for unit in units[done:])]
         return outcomes
 
     def _within_savepoint(self, connection: Connection, job: Job) -> list[WriteResult]:
@@ -159,7 +182,7 @@ class Writer:
                 return _results(connection, job)
         except Exception as error:
             if self._backend.undone(connection):
-                raise _Undone from error
+                raise _Undone(error, by_database=True) from error
             if len(units) > 1:  # one of them is at fault, and the others are not
                 alone = ((work, [unit]) for unit in units)
                 return [x for one in alone for x in self._within_savepoint(connection, one)]
@@ -183,6 +206,14 @@ class Writer:
             loop.call_soon(self._ended, outcome)  # apart, so that no defect keeps others waiting
         if len(outcomes) > UNITS_AT_ONCE:
             loop.call_soon(self._notify, outcomes[UNITS_AT_ONCE:])
+
+
+def _jobs(units: Sequence[Unit]) -> list[Job]:
+    """The units of the same work together, in the order that the first of each came in."""
+    jobs: dict[BatchWork, list[Unit]] = {}
+    for unit in units:
+        jobs.setdefault(unit.work, []).append(unit)
+    return list(jobs.items())
 
 
 def _results(connection: Connection, job: Job) -> list[WriteResult]:

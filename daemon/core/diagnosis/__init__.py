@@ -1,0 +1,1 @@
+"""Where a loss comes from: label values, the changed mix, series that moved, earlier incidents."""

@@ -1,0 +1,1 @@
+"""Who there is: the roster, schedules and calendars, audiences, access and scopes."""

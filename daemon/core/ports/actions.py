@@ -51,7 +51,7 @@ class Stages(Protocol):
         """Wait for the ruling, at most `limit`: without a sign that it helps, it is to stop."""
 
 
-def _may_always() -> None:
+def may_always() -> None:
     """There is no other replica."""
 
 
@@ -78,7 +78,7 @@ class ActionContext:
     within: timedelta | None = None
     suspect: Change | None = None
     stages: Stages | None = None
-    must_act: Callable[[], None] = _may_always
+    must_act: Callable[[], None] = may_always
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,12 @@ from daemon.core.changes.suspects import Change, HealthMark
 from daemon.core.incident.alert_routes import Routes
 from daemon.core.incident.events import Draft, Entry
 from daemon.core.incident.onset_facts import OnsetFacts, onset_facts
-from daemon.core.incident.outcome_facts import OutcomeFacts, outcome_facts, pending
+from daemon.core.incident.outcome_facts import (
+    OutcomeFacts,
+    RecoveredBy,
+    outcome_facts,
+    pending,
+)
 from daemon.core.incident.reasons import Hindrance
 from daemon.core.incident.state import Incident, Phase
 from daemon.core.measurement.problem import Severity
@@ -168,8 +173,9 @@ class IncidentSearch(Frozen):
     `pending`: only those of which something is still to come (`Head.pending`).
     `key` is the whole of it; `rule` "" asks for those that no rule matched. `text` is looked for
     in title, id, rule, team and service, whatever its capitals. Opened in [since, until).
-    `after`: only older ones. `drills`: whether the incidents of drills are found as well, or
-    nothing else; figures, records and precedents are of what was real.
+    `after`: only older ones. `by_people`: only those that people may have recovered. `drills`:
+    whether the incidents of drills are found as well, or nothing else; figures, records and
+    precedents are of what was real.
     """
 
     status: Literal["", "open", "closed"] = ""
@@ -183,10 +189,13 @@ class IncidentSearch(Frozen):
     since: Moment | None = None
     until: Moment | None = None
     after: ListCursor | None = None
+    by_people: bool = False
     drills: WithDrills = "without"
 
 
 ALL_INCIDENTS = IncidentSearch()
+RECOVERED_BY_PEOPLE: tuple[RecoveredBy, ...] = ("person", "elsewhere")
+"""What `recovered_by` of an outcome is where people may have restored the service."""
 
 
 class RuleOpenings(Frozen):
@@ -246,8 +255,12 @@ class Journal(Protocol):
     async def read(self, incident: str, after: int = 0) -> list[Entry]:
         """The entries after that sequence number, in order; empty for an unknown incident."""
 
-    async def read_together(self, incidents: Sequence[str]) -> dict[str, list[Entry]]:
-        """The entries of each of these incidents; one that is unknown is left out."""
+    async def read_together(self, after: Mapping[str, int]) -> dict[str, list[Entry]]:
+        """The entries of each of these incidents after that one, in order; one that has none is
+        left out. Permanent if one of them is not of this version's vocabulary."""
+
+    async def open_incidents(self) -> list[str]:
+        """The ids of all open incidents, oldest first."""
 
     async def open_heads(self) -> list[Head]:
         """The heads of all open incidents, oldest first."""

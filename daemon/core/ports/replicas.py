@@ -123,6 +123,10 @@ class ReplicaRegister(Protocol):
     async def owners(self) -> list[OwnedIncident]:
         """Whose each open incident is, the oldest first."""
 
+    async def owner_of(self, incident: str) -> str:
+        """The replica that conducts the incident; empty for nobody just now, for one that is
+        closed, and where there is one daemon only."""
+
 
 class Ownership(Protocol):
     """What of the store is this process's to conduct, known without asking the store."""
@@ -149,6 +153,9 @@ class Ownership(Protocol):
         """There is something to do about a closed incident that is not ours: if nobody alive owns
         it, it is to be."""
 
+    def over(self, incident: str) -> None:
+        """The incident is closed, and nothing of it is left to do here: it is forgotten."""
+
     def lost(self, incident: str, owner: str) -> None:
         """The store has said that the incident is not ours to conduct, but `owner`'s; if that is
         us, our lease is over."""
@@ -174,6 +181,9 @@ class SoleDaemon:
 
     def wants(self, incident: str) -> None:
         """Never asked for: it is its own already."""
+
+    def over(self, incident: str) -> None:
+        """Nothing is kept of it."""
 
     def lost(self, incident: str, owner: str) -> None:
         """An incident that was not opened after all."""

@@ -1,0 +1,1 @@
+"""Which step may start, and when not: approvals, guardrails, doubts, verification, lifecycle."""

@@ -1,0 +1,1 @@
+"""What is told to people, worked out of an incident: timeline, chart, briefing, review, figures."""

@@ -26,7 +26,7 @@ from typing import NamedTuple
 from pydantic import Field
 
 from daemon.core.ports.journal import OpeningOutcome
-from daemon.core.reporting.review.durations import durations_of
+from daemon.core.reporting.review.durations import Durations, durations_of
 from daemon.core.values.units import Frozen, Moment
 
 ENOUGH_RECOVERIES = 3
@@ -157,6 +157,18 @@ class _Manual:
         return _Usual(median(took for each in rules for took in self.by_rule[each]), rules)
 
 
+class _Counted(NamedTuple):
+    """An incident that counts, and how long it took."""
+
+    head: OpeningOutcome
+    times: Durations | None
+
+
+def _counted(head: OpeningOutcome) -> _Counted:
+    times = None if head.outcome is None else durations_of(head.opened_at, head.outcome)
+    return _Counted(head, times)
+
+
 class FiguresTally:
     """The figures of a period, from incidents that are added in portions of any size and order.
 
@@ -167,8 +179,8 @@ class FiguresTally:
     def __init__(self, since: datetime, until: datetime) -> None:
         self._since, self._until = since, until
         self._earlier = since - (until - since)
-        self._now: list[OpeningOutcome] = []
-        self._before: list[OpeningOutcome] = []
+        self._now: list[_Counted] = []
+        self._before: list[_Counted] = []
         self._manual_now = _Manual()
         self._manual_before = _Manual()
 
@@ -178,9 +190,9 @@ class FiguresTally:
             if one.opened_at >= self._until or _is_part(one):
                 continue
             if one.opened_at >= self._since:
-                self._now.append(one)
+                self._now.append(_counted(one))
             elif one.opened_at >= self._earlier:
-                self._before.append(one)
+                self._before.append(_counted(one))
             self._manual_now.add(one, self._until)
             self._manual_before.add(one, self._since)
 
@@ -212,8 +224,8 @@ def _is_part(head: OpeningOutcome) -> bool:
 
 
 def _named(
-    now: Sequence[OpeningOutcome],
-    before: Sequence[OpeningOutcome],
+    now: Sequence[_Counted],
+    before: Sequence[_Counted],
     manual: _Manual,
     earlier: _Manual,
     by: str,
@@ -229,23 +241,22 @@ def _named(
     )
 
 
-def _grouped(heads: Sequence[OpeningOutcome], by: str) -> defaultdict[str, list[OpeningOutcome]]:
-    groups: defaultdict[str, list[OpeningOutcome]] = defaultdict(list)
-    for head in heads:
-        groups[getattr(head, by)].append(head)
+def _grouped(counted: Sequence[_Counted], by: str) -> defaultdict[str, list[_Counted]]:
+    groups: defaultdict[str, list[_Counted]] = defaultdict(list)
+    for one in counted:
+        groups[getattr(one.head, by)].append(one)
     return groups
 
 
-def _figure_set(heads: Sequence[OpeningOutcome], manual: _Manual) -> FigureSet:
-    known = [head for head in heads if head.outcome is not None]
-    outcomes = [head.outcome for head in known if head.outcome is not None]
-    times = [durations_of(h.opened_at, h.outcome) for h in known if h.outcome is not None]
+def _figure_set(counted: Sequence[_Counted], manual: _Manual) -> FigureSet:
+    outcomes = [one.head.outcome for one in counted if one.head.outcome is not None]
+    times = [one.times for one in counted if one.times is not None]
     by = Counter(outcome.recovered_by for outcome in outcomes)
     recovered = sum(count for name, count in by.items() if name)
     failed = [o.failed_requests for o in outcomes if o.failed_requests is not None]
     return FigureSet(
-        incidents=len(heads),
-        unknown=len(heads) - len(known),
+        incidents=len(counted),
+        unknown=len(counted) - len(outcomes),
         detect=_timing(one.detect for one in times),
         acknowledge=_timing(one.acknowledge for one in times),
         recover=_timing(one.recover for one in times),
@@ -258,7 +269,7 @@ def _figure_set(heads: Sequence[OpeningOutcome], manual: _Manual) -> FigureSet:
         undone=sum(outcome.undone for outcome in outcomes),
         failed_requests=sum(failed) if failed else None,
         counted=len(failed),
-        saved=_saved(known, manual),
+        saved=_saved((one.head for one in counted), manual),
     )
 
 

@@ -39,6 +39,9 @@ class _Campaign:
     acknowledgements: int = 1
 
 
+CLOCKS_APART = timedelta(minutes=1)
+"""So far the clocks of replicas may differ. A page from further in the future was stamped by a
+clock that was wrong, and a wait that counted from it would last until that moment comes."""
 MOST_PAGE_HOLD = timedelta(seconds=10)
 """The longest that a first page may be held for."""
 
@@ -87,7 +90,9 @@ def pages_due(
     if asked and all(p.jumps < len(jumps) for p in present):
         return _jump(campaign, jumps[-1].tier, now)
     held_until = incident.opened_at + hold
-    if not incident.pages and incident.rule and incident.problem is None and now < held_until:
+    # An opening that was stamped by a clock minutes ahead holds nothing until then.
+    held = incident.opened_at - hold <= now < held_until
+    if held and not incident.pages and incident.rule and incident.problem is None:
         return Decision(wake_at=held_until)
     return _advance(campaign, now)
 
@@ -135,7 +140,10 @@ def _advance(campaign: _Campaign, now: datetime) -> Decision:
         return _call(campaign, campaign.first_round, _next_tier(tiers, 0), now)
     round_, tier = max((p.queued.round, p.queued.tier) for p in called)
     latest = [p for p in called if (p.queued.round, p.queued.tier) == (round_, tier)]
-    ends = max(p.at for p in latest) + tiers[min(tier, len(tiers) - 1)].wait
+    begun = max(p.at for p in latest)
+    # Nobody knows when it really was: somebody is called too early rather than much too late.
+    wait = tiers[min(tier, len(tiers) - 1)].wait
+    ends = begun + wait if begun - now <= CLOCKS_APART else now
     unreachable = all(p.given_up or p.queued.page in campaign.declined for p in latest)
     following = _next_tier(tiers, tier + 1)
     if following is None:

@@ -1,0 +1,1 @@
+"""Rules, as written and as checked: matchers, queries, problems, dependencies."""

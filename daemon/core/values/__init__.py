@@ -1,0 +1,1 @@
+"""Values that all of core uses: durations, outcomes, texts, digests; they know no incident."""

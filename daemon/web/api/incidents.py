@@ -61,11 +61,13 @@ class IncidentList(Frozen):
 
 
 class WithTimeline(Frozen):
-    """One incident and all its entries; `lines` is the timeline in short, the oldest first."""
+    """One incident and all its entries; `lines` is the timeline in short, the oldest first.
+    `replica`: which one conducts it, of several that share the store; empty for none just now."""
 
     incident: IncidentView
     timeline: tuple[TimelineEntry, ...]
     lines: tuple[TimelineLineView, ...]
+    replica: str = ""
 
 
 class TimelinePart(Frozen):
@@ -165,8 +167,12 @@ class IncidentReads:
         content = hashlib.sha256(view.model_dump_json().encode()).hexdigest()[:12]
         call.headers["ETag"] = f'"{incident.seq}-{content}"'
         shown = [entry for entry in entries if entry.event.for_people]
+        register = self._context.replicas
         return WithTimeline(
-            incident=view, timeline=timeline_view(shown), lines=timeline_lines_view(entries)
+            incident=view,
+            timeline=timeline_view(shown),
+            lines=timeline_lines_view(entries),
+            replica=await register.owner_of(incident.id) if register is not None else "",
         )
 
     async def timeline(self, call: Call[IncidentPath, TimelinePart, None]) -> Timeline:

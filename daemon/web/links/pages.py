@@ -42,7 +42,6 @@ from daemon.web.site.layout import SITE_HEADERS as SITE_HEADERS
 
 _log = structlog.get_logger()
 
-PREFIXES = ("/a/", "/d/")
 LINK_HEADERS = {
     **SITE_HEADERS,
     "Content-Security-Policy": SITE_HEADERS["Content-Security-Policy"].replace(
@@ -202,11 +201,8 @@ class Pages:
         }
 
 
-@web.middleware
 async def as_pages(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Whatever a link leads to is a page in plain words, and nothing of the link leaks out."""
-    if not request.path.startswith(PREFIXES):
-        return await handler(request)
     try:
         response = await handler(request)
     except BadLink as error:

@@ -20,6 +20,8 @@ from itsdangerous import BadData, TimestampSigner, URLSafeSerializer, URLSafeTim
 from daemon.core.people.signing_keys import KEY_ID, SigningKeys
 from daemon.web.auth.signatures import signed_text
 
+LINK_PATHS = ("/a/", "/d/")
+"""Under which paths they stand."""
 VALID = timedelta(hours=24)
 """How long the link in a page lives."""
 _SIGNING = {"digest_method": hashlib.sha256, "key_derivation": "hmac"}

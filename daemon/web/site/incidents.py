@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime, time, timedelta
@@ -23,6 +22,9 @@ from daemon.web.site.layout import FormFields, Frame
 
 HISTORY = 25
 """So many incidents of the past are on one page."""
+SHOWN = 50
+"""So many open incidents are on the page until all are asked for, the gravest of them: a thousand
+would be drawn anew for every reader at every change."""
 WHOLE = 10
 """So many open incidents are shown with all that is known; further ones in short, as in a storm."""
 SEARCH_FIELDS = ("q", "severity", "rule", "team", "since", "until")
@@ -48,8 +50,10 @@ class IncidentListPage:
         identity = await self._frame.visitor(request)
         version = self._changes.version()
         repository = self._context.repository
-        heads = await repository.journal.open_heads()
-        incidents = await asyncio.gather(*(repository.load(head.incident) for head in heads))
+        names = await repository.journal.open_incidents()
+        await repository.load_together(names)
+        incidents = _gravest_first([await repository.load(name) for name in names])
+        shown = len(incidents) if request.query.get("open") == "all" else SHOWN
         filters = FormFields((name, request.query.get(name, "").strip()) for name in SEARCH_FIELDS)
         search, trouble = _search(filters, request.query)
         past = await repository.journal.heads(HISTORY + 1, search)
@@ -57,8 +61,10 @@ class IncidentListPage:
             "heading": f"{len(incidents)} open" if incidents else "Incidents",
             "cards": [
                 self._card(incident, whole=number < WHOLE)
-                for number, incident in enumerate(_gravest_first(incidents))
+                for number, incident in enumerate(incidents[:shown])
             ],
+            "open_count": len(incidents),
+            "leaderless": sum(not incident.commander for incident in incidents),
             "tally": _tally(incidents),
             "past": [_row(head) for head in past[:HISTORY]],
             "older": _older(filters, past),

@@ -13,7 +13,6 @@ from aiohttp import web
 from markupsafe import Markup
 from pydantic import TypeAdapter, ValidationError
 
-from daemon.core.people.oncall_ics import person_calendar, schedule_calendar
 from daemon.core.people.oncall_report import oncall_view
 from daemon.core.people.oncall_requests import OncallRefused, WantedOverride
 from daemon.core.people.oncall_week import monday_of, oncall_week
@@ -122,6 +121,8 @@ class OncallPages:
             known = ", ".join(roster.schedules) or "none"
             text = f"There is no schedule {name!r}; the roster has {known}."
             raise HttpProblem(404, "No such schedule", text)
+        from daemon.core.people.oncall_ics import schedule_calendar  # it brings icalendar
+
         return _file(schedule_calendar(roster, name, self._context.repository.clock()))
 
     async def person_file(self, request: web.Request) -> web.Response:
@@ -130,6 +131,8 @@ class OncallPages:
         roster = self._context.roster()
         if name not in roster.people:
             raise HttpProblem(404, "No such person", f"{name!r} is not in the roster.")
+        from daemon.core.people.oncall_ics import person_calendar  # as above
+
         return _file(person_calendar(roster, name, self._context.repository.clock()))
 
     async def _admitted(self, request: web.Request, kind: CalendarKind) -> str:

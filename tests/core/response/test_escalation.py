@@ -81,6 +81,32 @@ def test_the_wait_counts_from_the_real_call() -> None:
     assert pages_due(incident, ROSTER, NOW) == Decision(wake_at=NOW + 5 * MINUTE)
 
 
+@pytest.mark.parametrize(
+    ("ahead", "waits"), [(30 * SECOND, 5 * MINUTE + 30 * SECOND), (2 * MINUTE, None), (HOUR, None)]
+)
+def test_a_page_from_the_future_delays_nobody_for_as_long(
+    ahead: timedelta, waits: timedelta | None
+) -> None:
+    """By a replica whose clock was ahead and that has died, or before the clock was set back."""
+    incident = make_incident((NOW + ahead, page_queued()))
+    due = pages_due(incident, ROSTER, NOW)
+    if waits is not None:
+        assert due == Decision(wake_at=NOW + waits)
+        return
+    assert [p.page for p in due.record] == ["r0.t1.bo", "r0.t1.cy"]
+    # That is stamped by a clock that is right, and waited for as ever: no second call at once.
+    incident = queued(incident, due, NOW)
+    assert pages_due(incident, ROSTER, NOW + SECOND) == Decision(wake_at=NOW + 5 * MINUTE)
+
+
+def test_an_opening_from_the_future_holds_no_first_page() -> None:
+    hold = 2 * SECOND
+    opened = fold(entries((NOW + HOUR, opening())))
+    assert pages_due(opened, ROSTER, NOW, hold).record
+    a_little = fold(entries((NOW + SECOND, opening())))
+    assert pages_due(a_little, ROSTER, NOW, hold) == Decision(wake_at=NOW + 3 * SECOND)
+
+
 def test_a_tier_that_nobody_can_reach_gives_way_at_once() -> None:
     unreached = make_incident(page_queued(), failed("r0.t0.ada"))
     assert [p.tier for p in pages_due(unreached, ROSTER, NOW).record] == [1, 1]

@@ -81,6 +81,20 @@ def two_in_the_dangerous_stretch(power: Power, point: Point) -> bool:
     return len(power.deaths) < 2 and begun and not any("StepVerified" in what for what in written)
 
 
+def every_fourth(power: Power, point: Point) -> bool:
+    """One death in each trial, at every fourth point."""
+    return first_death(power, point) and len(power.passed) % 4 == 0
+
+
+def two_around_an_action(power: Power, point: Point) -> bool:
+    """One death and two in each trial, all of them from the start of a step until its end is
+    written down."""
+    written = [one.what for one in power.passed if one.when == "after"]
+    return two_in_the_dangerous_stretch(power, point) and not any(
+        "StepFinished" in what for what in written
+    )
+
+
 def enumerate_deaths(story: Story, chosen: Chosen = first_death) -> Matrix:
     """Play the story, and a trial of each of its points that is chosen."""
     matrix = Matrix(story)

@@ -1,5 +1,8 @@
 """Wherever a daemon dies, the next one brings the story to the same end: done once, nothing lost,
-and the same people called. Every point is tried; `make crash-matrix` prints the table."""
+and the same people called.
+
+Every point of the stories in which the daemon acts is tried here, and every fourth of the others;
+`make crash-matrix` tries every point of them all, and prints the table."""
 
 from __future__ import annotations
 
@@ -9,12 +12,22 @@ import pytest
 import structlog
 
 from tests.simulation.crash_matrix.house import House
-from tests.simulation.crash_matrix.matrix import enumerate_deaths, two_in_the_dangerous_stretch
+from tests.simulation.crash_matrix.matrix import (
+    enumerate_deaths,
+    every_fourth,
+    two_around_an_action,
+)
 from tests.simulation.crash_matrix.play import Story, play
 from tests.simulation.crash_matrix.power import Point, Power
 from tests.simulation.crash_matrix.stories import STORIES
 
-NAMES = [story.name for story in STORIES]
+ACTS = {
+    "the rollback runs by itself and helps",
+    "the first alternative does not help, the second does",
+    "the Commander approves",
+    "a canary goes on",
+}
+"""The stories of which every point is tried."""
 WAYS_OUT = {
     "page ada",
     "page bo",
@@ -41,7 +54,6 @@ WAYS_OUT = {
     "append of the wake time",
 }
 """What a daemon does outside itself, and what of the store is not an entry of a journal."""
-DANGEROUS = [STORIES[0], STORIES[3]]
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +62,11 @@ def _quiet() -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
 
-@pytest.mark.parametrize("story", STORIES, ids=NAMES)
+def _of(*, acts: bool) -> list[Story]:
+    return [story for story in STORIES if (story.name in ACTS) == acts]
+
+
+@pytest.mark.parametrize("story", _of(acts=True), ids=lambda story: story.name)
 def test_wherever_the_daemon_dies_the_story_ends_as_it_would_have(story: Story) -> None:
     matrix = enumerate_deaths(story)
     assert [deaths[-1] for deaths in matrix.covered] == list(matrix.points), "all were tried"
@@ -58,12 +74,19 @@ def test_wherever_the_daemon_dies_the_story_ends_as_it_would_have(story: Story) 
     assert matrix.failures == []
 
 
-# The others are played by `make crash-matrix ARGS=--twice`: each costs a minute.
-@pytest.mark.parametrize("story", DANGEROUS[:1], ids=lambda story: story.name)
-def test_two_deaths_between_a_step_and_its_verdict_change_nothing_either(story: Story) -> None:
-    matrix = enumerate_deaths(story, two_in_the_dangerous_stretch)
+@pytest.mark.parametrize("story", _of(acts=False), ids=lambda story: story.name)
+def test_at_every_fourth_point_it_dies_of_what_else_it_does(story: Story) -> None:
+    matrix = enumerate_deaths(story, every_fourth)
+    assert [deaths[-1] for deaths in matrix.covered] == list(matrix.points[3::4])
+    assert len(matrix.trials) > len(matrix.points) / 8
+    assert matrix.failures == []
+
+
+def test_two_deaths_around_an_action_change_nothing_either() -> None:
+    """`make crash-matrix ARGS=--twice` goes on to the verdict, and does so in each story."""
+    matrix = enumerate_deaths(STORIES[0], two_around_an_action)
     pairs = [deaths for deaths in matrix.covered if len(deaths) == 2]
-    assert len({first for first, _ in pairs}) > 10
+    assert len({first for first, _ in pairs}) > 3
     assert matrix.failures == []
 
 

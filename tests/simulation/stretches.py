@@ -1,0 +1,162 @@
+"""The dangerous stretches: few faults, aimed at where a fault of ours would show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from tests.simulation.drawn_faults import (
+    BEGUN,
+    WRITTEN,
+    Draw,
+    aimed_after,
+    one_of_all,
+    suspended_at,
+)
+from tests.simulation.scenario import FAULTS_END, PEOPLE, Fault, Item
+
+_Stretch = tuple[list[Item], list[Fault]]
+
+
+def _sure(draw: Draw, service: str, heals: str, fires: float | None = None) -> list[Item]:
+    """A trouble that a change explains and that is confirmed, so that steps begin by themselves."""
+    fires = draw.within(40, 70) if fires is None else fires
+    begin = round(fires - 25, 3)
+    return [
+        Item("deployment", round(begin - draw.within(5, 15), 3), service, more=("v2",)),
+        Item("trouble", begin, service, more=(draw.one((0.1, 0.3)), heals)),
+        Item("delivery", fires, service, more=("firing", round(fires - 3, 3), 0.0, 0)),
+    ]
+
+
+def _two_on_one_target(draw: Draw) -> _Stretch:
+    """Two incidents whose steps act on the same target begin at once."""
+    fires = draw.within(50, 80)
+    script = _sure(draw, "shop", "never", fires)
+    # One change explains both.
+    script += _sure(draw, "cart", "never", fires + draw.one((0.0, 0.0, 0.01, 0.3)))[1:]
+    return script, one_of_all(draw, 0.3)
+
+
+def _people_react(draw: Draw) -> _Stretch:
+    """People act in the moment in which the daemon is about to."""
+    service = draw.one(("shop", "cart", "search"))
+    script = _sure(draw, service, draw.one(("rollback", "flag_off", "never")))
+    deeds = ("veto", "veto", "veto", "skip", "pause", "acknowledge", "take over", "approve")
+    for _ in range(draw.one((1, 2, 4))):
+        delay = draw.one((0.0, 0.001, draw.within(0, 0.05), draw.within(0, 1.5)))
+        kind = draw.one(("ProblemDefined", "StepStarted", "StepStarted"))
+        what, number = draw.one(deeds), draw.one((1, 1, 2))
+        more = (service, number, service, kind, number)
+        script.append(Item("reaction", delay, what, draw.one(PEOPLE), more))
+    slow = [Fault("disk slow", 0.0, FAULTS_END, size=draw.within(0.05, 1.0))]
+    return script, slow if draw.chance(0.5) else one_of_all(draw, 0.3)
+
+
+def _veto_at_the_start(draw: Draw) -> _Stretch:
+    """Somebody stops a step while its start is being decided, and the store takes its time."""
+    script = _sure(draw, "shop", draw.one(("rollback", "flag_off")))
+    slow = Fault("disk slow", 0.0, FAULTS_END, size=draw.within(0.1, 1.0))
+    if draw.chance(0.4):
+        what, delay = draw.one(("veto", "veto", "pause")), draw.within(0, 3 * slow.size)
+        more = ("shop", 1, "shop", "ask guard", draw.one((1, 1, 1, 2)))
+    else:  # at the moment in which the next tier is called
+        what, delay = "acknowledge", draw.within(40 - slow.size, 40.0)
+        more = ("shop", 1, "shop", "PageQueued", draw.one((1, 1, 2)))
+    return [*script, Item("reaction", delay, what, draw.one(PEOPLE), more)], [slow]
+
+
+def _crash_while_it_runs(draw: Draw) -> _Stretch:
+    """The daemon dies while an action is at work, or before its end is written down."""
+    service = draw.one(("shop", "cart", "shop"))
+    script = _sure(draw, service, draw.one(("rollback", "flag_off", "never")))
+    crash = Fault("crash after that", what="effect run", count=draw.one((1, 1, 2)))
+    faults = [replace(crash, size=draw.within(0.0, 9.0))]
+    if draw.chance(0.3):
+        faults.append(Fault("restart late", size=draw.within(5, 60)))
+    return script, faults + one_of_all(draw, 0.15)
+
+
+def _crash_at_a_delivery(draw: Draw) -> _Stretch:
+    """The daemon dies while it takes in an alert that nobody sends again."""
+    service = draw.one(("shop", "mail", "mail"))
+    script = _sure(draw, service, "rollback")
+    what = draw.one(("put", "processed", "processed", "IncidentOpened"))
+    crash = Fault("crash after that", what=what, count=draw.one((1, 1, 2)))
+    return script, [replace(crash, size=draw.one((0.0, 0.0, 0.02)))]
+
+
+def _store_away_a_moment(draw: Draw) -> _Stretch:
+    """The store fails for seconds in the middle of what nothing else would wake the daemon for."""
+    service = draw.one(("shop", "search", "search"))
+    script = _sure(draw, service, "itself")
+    what = draw.one(("EffectClaimed", "IncidentClosed", "IncidentClosed", "ReviewWritten"))
+    fails = Fault("disk fails after that", what=what, count=1, size=draw.within(0.3, 3))
+    reacts = ("acknowledge", "close")
+    for deed in reacts[: draw.one((1, 2, 2))]:
+        kind = "PageDelivered" if deed == "acknowledge" else "ResponderArrived"
+        delay = draw.within(0, 20)
+        more = (service, 1, service, kind, 1)
+        script.append(Item("reaction", delay, deed, draw.one(PEOPLE), more))
+    return script, [fails]
+
+
+def _crash_at_work(draw: Draw) -> _Stretch:
+    """The daemon dies around what it writes and does of a step, a page, a delivery."""
+    service = draw.one(("shop", "cart", "search", "mail"))
+    script = _sure(draw, service, draw.one(("rollback", "flag_off", "never")))
+    kinds = [draw.one(WRITTEN), draw.one(("processed", "effect run", "StepPrepared"))]
+    faults = [aimed_after(draw, "crash after that", what) for what in kinds[: draw.one((1, 2))]]
+    return script, faults + one_of_all(draw, 0.2)
+
+
+def _disk_at_outcomes(draw: Draw) -> _Stretch:
+    """The store takes nothing just when the world has answered; and then the daemon may die."""
+    service = draw.one(("shop", "cart", "search", "mail"))
+    script = _sure(draw, service, draw.one(("rollback", "flag_off")))
+    what = draw.one(("effect page", "effect page", "effect run"))
+    faults = [aimed_after(draw, "disk fails after that", what)]
+    if draw.chance(0.5):
+        crash = Fault("crash after that", what=what, count=faults[0].count)
+        faults.append(replace(crash, size=draw.within(0.5, faults[0].size + 2)))
+    return script, faults
+
+
+def _plan_to_its_end(draw: Draw) -> _Stretch:
+    """The first steps do not help, so that the budgets matter."""
+    script = _sure(draw, "shop", draw.one(("flag_off", "never")))
+    if draw.chance(0.4):
+        script += _sure(draw, "cart", "never", draw.within(80, 120))
+    return script, one_of_all(draw, 0.3)
+
+
+def _replica_suspended(draw: Draw) -> _Stretch:
+    """One of two replicas sleeps in the middle of a claim, and wakes with a lease that is over."""
+    service = draw.one(("shop", "cart", "search"))
+    script = _sure(draw, service, draw.one(("rollback", "flag_off", "never")))
+    faults = [suspended_at(draw, draw.one(BEGUN)) for _ in range(draw.one((1, 2)))]
+    begins = draw.one((0.0, draw.within(0, 40), draw.within(100, 200)))
+    return script, [*faults, Fault("second replica", at=begins)]
+
+
+def _nobody_hears(draw: Draw) -> _Stretch:
+    """A call fails for a while, and nothing else happens that would wake the daemon."""
+    fires = draw.within(30, 90)
+    script = [Item("delivery", fires, "mail", more=("firing", round(fires - 3, 3), 0.0, 0))]
+    faults = [Fault("pager down", round(fires - 1, 3), draw.one((3.0, 5.0, 9.0)))]
+    return script, faults
+
+
+STRETCHES: tuple[Callable[[Draw], _Stretch], ...] = (
+    _two_on_one_target,
+    _people_react,
+    _veto_at_the_start,
+    _crash_at_work,
+    _crash_while_it_runs,
+    _crash_at_a_delivery,
+    _store_away_a_moment,
+    _disk_at_outcomes,
+    _plan_to_its_end,
+    _replica_suspended,
+    _nobody_hears,
+)
