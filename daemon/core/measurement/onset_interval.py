@@ -243,8 +243,9 @@ def _weigh(
                     jumps[first] = _fit(family, (), first, len(measured), base)
                 shapes.append(before + _PRIORS[climb] + jumps[first])
                 continue
-            parts = _parts(begins, ends, first, full, onset, climb)
-            shapes.append(before + _PRIORS[climb] + _fit(family, parts, full, len(measured), base))
+            rising = _parts(begins, ends, first, full, onset, climb)
+            fit = _fit(family, rising, full, len(measured), base)
+            shapes.append(before + _PRIORS[climb] + fit)
         most = max(shapes)
         parts = [math.exp(shape - most) for shape in shapes]
         climb = sum(p * c for p, c in zip(parts, climbs, strict=True)) / sum(parts)
