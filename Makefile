@@ -1,6 +1,6 @@
 # Two commands matter: `make demo` and `make test`. Both set up what they need.
-.PHONY: demo crash-matrix test test-servers check check-types check-rest check-deploy bench month \
-  simulate decide-bench diagnosis-bench run format constraints pictures fuzz audit sbom dist
+.PHONY: demo crash-matrix test test-servers check check-types check-rest check-deploy bench storms \
+  month simulate decide-bench diagnosis-bench run format constraints pictures fuzz audit sbom dist
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 BIN := .venv/bin
@@ -47,9 +47,14 @@ check-deploy: ## What is in deploy/, by the tools that will read it: hadolint, c
 	@deploy/setup.sh deploy_tools
 	@.venv-deploy/bin/python deploy/lint.py
 
-bench: ## Timing: durable intake, the way from POST to action, a storm on a slow disk, ten thousand
-       ## alerts told three times by two Alertmanagers, a start with 100,000 incidents, the audit.
-       ## BASE=revision puts that build through the same storms and starts, and compares.
+bench: ## The speed of this build in one table with its aims, and as bench.json: durable intake, POST
+       ## to action, matching, the fold, pages. BASE=revision measures that build beside it, in the
+       ## same run; ONLY="intake reaction matching fold pages" a part. tests/bench/README.md explains.
+	@deploy/setup.sh
+	@$(BIN)/python -m tests.bench $(if $(BASE),--base $(BASE)) $(if $(ONLY),--only $(ONLY))
+
+storms: ## Storms on slow disks and of resent alerts, of three replicas, starts with 100,000 incidents,
+        ## the audit. BASE=revision puts that build through the same, and compares.
 	@deploy/setup.sh
 	@BENCH_BASE=$(BASE) $(BIN)/python -m pytest -m bench -s tests/bench
 

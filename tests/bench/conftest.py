@@ -1,4 +1,4 @@
-"""The build to compare with: `make bench BASE=REVISION`."""
+"""The build to compare with: `make storms BASE=REVISION`."""
 
 from __future__ import annotations
 

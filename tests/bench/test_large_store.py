@@ -1,6 +1,6 @@
 """A start on a store with a thousand open and a hundred thousand closed incidents.
 
-`make bench BASE=REVISION` starts that build too, on a store that it has made itself, and compares.
+`make storms BASE=REVISION` starts that build too, on a store that it has made itself, and compares.
 """
 
 from __future__ import annotations

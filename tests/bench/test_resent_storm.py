@@ -1,6 +1,6 @@
 """Ten thousand alerts in 500 groups within a minute, told three times each by two Alertmanagers.
 
-`make bench BASE=REVISION` lets the same storm come over that build too, and compares.
+`make storms BASE=REVISION` lets the same storm come over that build too, and compares.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A storm: 500 groups begin to fire at the same moment, on disks of three speeds.
 
-`make bench BASE=REVISION` lets the same storm come over that build too, and compares.
+`make storms BASE=REVISION` lets the same storm come over that build too, and compares.
 """
 
 from __future__ import annotations

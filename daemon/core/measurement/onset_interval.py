@@ -13,7 +13,7 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from typing import Protocol
 
 from daemon.core.values.significance import Bin
@@ -229,6 +229,7 @@ def _weigh(
     begins = [s.begin for s in measured]
     step = (end - begin) / moments
     found = []
+    jumps: dict[int, float] = {}  # of all moments between the same two stretches
     for number in range(moments):
         onset = begin + (number + 0.5) * step
         first = max(bisect_right(ends, onset), 1)
@@ -237,10 +238,12 @@ def _weigh(
         for climb in climbs:
             # From there on the level has risen as far as it does.
             full = max(bisect_left(begins, onset + climb, first), first)
-            edges = [*range(first, full, -(-(full - first) // _MOST_PARTS) or 1), full]
-            rising = [
-                (a, b, _part(begins[a], ends[b - 1], onset, climb)) for a, b in pairwise(edges)
-            ]
+            if full == first:
+                if first not in jumps:
+                    jumps[first] = _fit(family, (), first, len(measured), base)
+                shapes.append(before + _PRIORS[climb] + jumps[first])
+                continue
+            rising = _parts(begins, ends, first, full, onset, climb)
             fit = _fit(family, rising, full, len(measured), base)
             shapes.append(before + _PRIORS[climb] + fit)
         most = max(shapes)
@@ -264,24 +267,37 @@ def _fit(
         expected += part * part * size
     rise = max(excess / expected, 0.0) if expected > 0 else 0.0
     levels = [(begin, end, base + rise * part) for begin, end, part in rising]
-    *climbing, after = family.likelihoods([*levels, (full, last, base + rise)])
+    levels.append((full, last, base + rise))
+    *climbing, after = family.likelihoods(levels)
     return sum(climbing) + after
 
 
-def _part(begin: float, end: float, onset: float, climb: float) -> float:
-    """The mean level between two moments, from 0 at the onset to 1 after the climb."""
-    length = end - begin
-    if length <= 0:  # a value at one moment
-        since = end - onset
-        return 0.0 if since <= 0 else 1.0 if since >= climb else since / climb
-    # The level summed up over the time since the onset, to the end and to the beginning.
-    since, before = end - onset, begin - onset
-    if since <= 0:
-        return 0.0
-    risen = since * since / (2 * climb) if since < climb else since - climb / 2
-    if before > 0:
-        risen -= before * before / (2 * climb) if before < climb else before - climb / 2
-    return risen / length
+def _parts(
+    begins: Sequence[float],
+    ends: Sequence[float],
+    first: int,
+    full: int,
+    onset: float,
+    climb: float,
+) -> list[tuple[int, int, float]]:
+    """The stretches from `first` to `full`, of which each ends after the onset and begins before
+    the climb is over, some together: (first, last, their mean level, from 0 at the onset to 1 after
+    the climb). It is worked out some thousand times for each measurement, so in one loop."""
+    each = -(-(full - first) // _MOST_PARTS)
+    half, twice, found = climb / 2, 2 * climb, []
+    for start in range(first, full, each):
+        stop = min(start + each, full)
+        begin, end = begins[start], ends[stop - 1]
+        since, before = end - onset, begin - onset
+        if end <= begin:  # a value at one moment
+            found.append((start, stop, 1.0 if since >= climb else since / climb))
+            continue
+        # The level summed up over the time since the onset, to the end and to the beginning.
+        risen = since * since / twice if since < climb else since - half
+        if before > 0:
+            risen -= before * before / twice
+        found.append((start, stop, risen / (end - begin)))
+    return found
 
 
 def _interval(weighed: Sequence[_Moment], evidence: float) -> OnsetInterval:
