@@ -1,6 +1,6 @@
 # Two commands matter: `make demo` and `make test`. Both set up what they need.
-.PHONY: demo crash-matrix test test-servers check check-deploy bench simulate decide-bench diagnosis-bench run \
-  format constraints pictures fuzz audit sbom dist
+.PHONY: demo crash-matrix test test-servers check check-deploy bench month simulate decide-bench \
+  diagnosis-bench run format constraints pictures fuzz audit sbom dist
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 BIN := .venv/bin
@@ -53,6 +53,11 @@ simulate: ## The daemon in thousands of simulated nights, with crashes, faults a
 	@PYTHONHASHSEED=0 $(BIN)/python -m tests.simulation $(if $(SEEDS),--seeds $(SEEDS)) \
 	  $(if $(JOBS),--jobs $(JOBS)) $(if $(SEED),--seed $(SEED)) $(if $(PLANTED),--planted) \
 	  $(if $(FIRST),--first $(FIRST)) $(if $(ONLY),--only $(ONLY)) $(if $(WHOLE),--whole)
+
+month: ## Thirty days of a daemon's life, in virtual time (some ten minutes of a core): at their end it
+       ## holds no more than when it had settled.
+	@deploy/setup.sh
+	@$(BIN)/python -m pytest -m bench -s tests/stories/test_thirty_days.py
 
 decide-bench: ## How the daemon decides in simulated worlds, beside a plain threshold and a sequential
       ## test. WORLDS=draws of each world (50), SEED=1, ONLY=part of the worlds' names.

@@ -3,6 +3,10 @@
     - action: release_rollback
       with: {directory: /srv/shop, restart: [systemctl, restart, shop]}
 
+It acts on the machine of the daemon that runs it. Of several replicas that is whichever conducts
+the incident: `directory` has to be one that they share, and `restart` to reach the service from
+each of them.
+
 Safe to kill at every point. What a successor finds, and what it makes of it:
 
     current   state file          it means                          run, again

@@ -4,6 +4,8 @@
       with: {argv: [/usr/local/bin/feature-flag, checkout-v2, "off"], timeout: 30s}
 
 The command must be harmless to repeat, as every action must be; nobody but you can see to that.
+It runs on the machine of the daemon: of several replicas on that of whichever conducts the
+incident, so it has to be installed, and to do the same, on each of them.
 """
 
 from __future__ import annotations

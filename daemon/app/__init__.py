@@ -21,6 +21,7 @@ from importlib.metadata import version
 from daemon.adapters.service_manager import ServiceManager
 from daemon.adapters.store import open_store
 from daemon.app.access import access_for, open_prometheus
+from daemon.app.allocation import few_arenas
 from daemon.app.builders import (
     LISTING,
     WATCHES,
@@ -100,6 +101,7 @@ async def _serve(
     settings: Settings, environ: Mapping[str, str], umask: int, *, new_store: bool
 ) -> None:
     _calm_garbage_collector()
+    few_arenas()
     sys.setswitchinterval(SWITCH_SECONDS)
     # Where the daemon stood when systemd's watchdog ended it (SIGABRT) is worth knowing.
     faulthandler.enable()

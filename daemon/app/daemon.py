@@ -47,7 +47,7 @@ from daemon.app.replicas import ReplicaPlace
 from daemon.app.rooms import marks_of, places_for
 from daemon.app.server import certificate_for, serving
 from daemon.app.service import ServiceReport
-from daemon.app.sharing import duties_for, news_for, topics_of
+from daemon.app.sharing import duties_for, is_shared, news_for, topics_of
 from daemon.app.shutdown import DRAINED, LEFT, Shutdown
 from daemon.app.status_page import status_page_for
 from daemon.conduct.conductor import Conductor
@@ -475,6 +475,7 @@ class Daemon:
             maintenance=self._maintenance,
             storms=lambda: self._storms.storms,
             replicas=self._replica.register,
+            duties=self._store.duties if is_shared(self._store) else None,
             replica_name=self._replica.fence.replica,
             status_page=self._status_page.page if self._status_page else None,
         )

@@ -64,10 +64,10 @@ def store_check_command(file: Path | None, config: Path | None, as_json: bool) -
 
 
 @store_command.command("backup")
-@click.argument("target", type=FILE)
+@click.argument("target", metavar="TARGET")
 @config_option
 @json_option
-def store_backup_command(target: Path, config: Path | None, as_json: bool) -> None:
+def store_backup_command(target: str, config: Path | None, as_json: bool) -> None:
     """Copy the store to TARGET, a new file or a folder, and check the copy.
 
     It works beside a running daemon, which goes on meanwhile. Put it into cron. A store on
@@ -75,10 +75,13 @@ def store_backup_command(target: Path, config: Path | None, as_json: bool) -> No
 
     Example: stopgap store backup /backups/
     """
-    if target.is_dir():
-        target /= f"stopgap-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.db"
-    _done(store.backup_store(_file(config), target, _keyring(config)))
-    print_answer(as_json, {"backup": str(target)}, f"{target} is written, and whole")
+    path = Path(target)
+    if path.is_dir():
+        path /= f"stopgap-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.db"
+    elif target.endswith("/"):  # what is mounted there may be away: no file takes its name
+        raise CommandFailure(f"there is no folder {target}: make it, or mount what belongs there")
+    _done(store.backup_store(_file(config), path, _keyring(config)))
+    print_answer(as_json, {"backup": str(path)}, f"{path} is written, and whole")
 
 
 @store_command.command("restore")

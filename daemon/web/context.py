@@ -22,6 +22,7 @@ from daemon.core.people.scopes import Scope
 from daemon.core.people.signing_keys import Keys
 from daemon.core.ports.actions import risk_of
 from daemon.core.ports.assistants import AssistantLog
+from daemon.core.ports.duties import Duties
 from daemon.core.ports.replicas import ReplicaRegister
 from daemon.core.recovery.guardrails import Freeze, is_scope
 from daemon.core.recovery.maintenance import MaintenanceWindow
@@ -94,7 +95,7 @@ class WebContext:
     `label_values`: the values that the labels of a rule's `changes:` are known to have.
     `oncall`: changes who is on call. `maintenance`: the windows that were announced.
     `storms`: those that go on. `replicas`: those of the store, of which this is
-    `replica_name`.
+    `replica_name`; `duties`: who of them does what only one may do, where there are several.
     `status_page`: the public page as it stands; None where none is kept.
     """
 
@@ -128,6 +129,7 @@ class WebContext:
     oncall: OncallDesk | None = None
     storms: Callable[[], Sequence[Storm]] = lambda: ()
     replicas: ReplicaRegister | None = None
+    duties: Duties | None = None
     replica_name: str = ""
     status_page: Callable[[], StatusPage] | None = None
 

@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -44,6 +44,7 @@ class World:
     folder: Path
     daemon: Daemon
     prometheus: str
+    exported: dict[str, str] = field(default_factory=dict)
 
     @property
     def surroundings(self) -> dict[str, str]:
@@ -59,15 +60,20 @@ class World:
             "STOPGAP_TOKEN": TOKEN,
             "STOPGAP_URL": self.daemon.url,
             "COLUMNS": "120",
+            **self.exported,
         }
 
     def types(self, line: str) -> str:
         """Run one line; what it says. Fails if it ends badly."""
-        words = line.split()
+        words = shlex.split(line)
+        if words[0] == "export":
+            name, _, value = words[1].partition("=")
+            self.exported[name] = value
+            return ""
         said = self.folder / "said"
         said.unlink(missing_ok=True)
         if words[0] == "stopgap" and not _SHELL.search(line):
-            forked = Forked(shlex.split(line)[1:], self.folder, self.surroundings, said)
+            forked = Forked(words[1:], self.folder, self.surroundings, said)
             code, told = forked.wait(LIMIT), said.read_text(encoding="utf-8")
         else:
             ended = subprocess.run(
@@ -140,15 +146,14 @@ def test_what_a_stopped_daemon_s_store_is_for_works(world: World, postgresql: Se
     [rescue] = blocks("sh rescue")
     for name in ("stopgap.db-wal", "stopgap.db-shm"):
         (world.folder / name).touch()  # a store that was shut down in peace has none
-    world.types("\n".join(rescue.commands))
+    for line in rescue.commands:
+        world.types(line)
     database = f"guides_{world.daemon.url.rpartition(':')[2]}"
     postgresql.create(database, template="template0")
     try:
         [move] = blocks("sh postgresql")
-        script = re.sub(
-            r"'postgresql://[^']+'", f"'{postgresql.url(database)}'", "\n".join(move.commands)
-        )
-        told = world.types(script)
+        for line in move.commands:
+            world.types(re.sub(r"'postgresql://[^']+'", postgresql.url(database), line))
     finally:
         postgresql.drop(database)
-    assert (world.folder / "back.db").exists(), told
+    assert (world.folder / "back.db").exists()

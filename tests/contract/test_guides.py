@@ -42,6 +42,8 @@ NOT_RUN = {
 """The commands of `console` blocks that are not ours, by how they begin, and why they are shown and
 not run. Ours are parsed, here, and not run because they page somebody, act on a target, or want
 what an earlier incident has left."""
+LEADING = ("/rules", "/rules/observed", "/oncall", "/system")
+"""Pages with a way to the guide of what they show."""
 RULE_TOP = """
 rule: part
 match: ['alertname="A"']
@@ -85,12 +87,15 @@ async def test_no_other_guide_is_there(rig: Rig) -> None:
         assert answer.status == 404, name
 
 
-async def test_every_place_that_a_guide_leads_to_within_help_is_there(rig: Rig) -> None:
+async def test_every_place_within_help_that_a_page_leads_to_is_there(rig: Rig) -> None:
     pages = {f"/help/{name}": await seen(rig, f"/help/{name}") for name in GUIDES}
-    for path, page in pages.items():
+    rig.store_trouble = "full"
+    leading = {path: await seen(rig, path) for path in LEADING}
+    assert [path for path, page in leading.items() if "/help/" not in page] == []
+    for path, page in {**pages, **leading}.items():
         for target, anchor in re.findall(r'href="(/help/[\w-]+)?(?:#([\w-]+))?"', page):
-            if target or (anchor and anchor not in {"main", "freeze-reason"}):
-                shown = pages[target or path]
+            if target or anchor:
+                shown = pages[target] if target else page
                 assert not anchor or f'id="{anchor}"' in shown, f"{path}: {target}#{anchor}"
         leads_out(page)
 
@@ -202,24 +207,14 @@ def test_prometheus_takes_its_rules(block: Block, tmp_path: Path) -> None:
 
 
 @each("yaml kubernetes")
-def test_the_rights_hang_together(block: Block) -> None:
-    account, role, binding = yaml.safe_load_all(block.text)
-    assert binding["roleRef"]["name"] == role["metadata"]["name"]
-    [subject] = binding["subjects"]
-    assert (subject["kind"], subject["name"], subject["namespace"]) == (
-        account["kind"],
-        account["metadata"]["name"],
-        account["metadata"]["namespace"],
-    )
-    given = {
-        (group, resource, verb)
-        for rule in role["rules"]
-        for group in rule["apiGroups"]
-        for resource in rule["resources"]
-        for verb in rule["verbs"]
-    }
-    assert {("apps", "deployments", "patch"), ("apps", "replicasets", "list")} <= given
-    assert not any("*" in one for one in given)
+def test_the_rights_are_those_that_are_shipped(block: Block) -> None:
+    """Which are held to what the actions ask for, by tests/deploy/test_rights.py."""
+    home = TREE / "deploy/kubernetes/rights"
+    shipped = [
+        yaml.safe_load((home / name).read_text(encoding="utf-8"))
+        for name in ("role.yaml", "rolebinding.yaml")
+    ]
+    assert list(yaml.safe_load_all(block.text)) == shipped
 
 
 def test_the_rest_is_read_by_its_language() -> None:

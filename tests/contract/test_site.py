@@ -161,7 +161,7 @@ async def test_a_storm_is_summed_up_and_its_tail_is_short(rig: Rig) -> None:
 async def test_of_very_many_the_gravest_are_shown_until_all_are_asked_for(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(incidents, "SHOWN", 2)
+    monkeypatch.setattr(incidents, "OPEN_SHOWN", 2)
     await measured(rig)
     for number in range(3):
         await rig.delivers(body(alert(service=f"s{number}")))

@@ -252,3 +252,12 @@ class TestCommands:
         assert f"stopgap.db is restored from {made}" in said
         assert "stopgap.db.old-1 now" in said
         assert "stopgap.db is whole" in self.run("check")
+
+    def test_a_folder_that_is_not_there_is_told_and_no_file_takes_its_name(
+        self, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        asyncio.run(fill(path, "inc-1"))
+        said = self.run("backup", "away/", code=1)
+        assert "there is no folder away/: make it, or mount what belongs there" in said
+        assert not (tmp_path / "away").exists()

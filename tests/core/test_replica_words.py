@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from daemon.core.ports.replicas import ReplicaStatus, ReplicaSurvey
-from daemon.core.reporting.replica_words import replica_troubles
+from daemon.core.reporting.replica_words import replica_line, replica_troubles
 
 NOW = datetime(2026, 11, 30, 3, 0, tzinfo=UTC)
 
@@ -58,3 +58,12 @@ def test_replicas_that_differ(told: dict[str, Any], said: str) -> None:
 def test_incidents_of_a_newer_stopgap_that_is_gone() -> None:
     (found,) = troubles(replica("a"), beyond=2)
     assert found.startswith("2 incidents can be conducted by a newer stopgap alone")
+
+
+def test_a_line_names_the_duties_of_which_there_is_one_each() -> None:
+    status = ReplicaStatus(
+        name="a", version="1", format=1, started_at=NOW, renewed_at=NOW, incidents=1, deliveries=2
+    )
+    assert replica_line(status) == "1 incident, 2 deliveries"
+    line = replica_line(status, ("changes", "drills"))
+    assert line == "1 incident, 2 deliveries; duties: changes, drills"

@@ -42,16 +42,20 @@ class Draw:
         self.dice = random.Random(f"scenario {self.seed}")  # noqa: S311 - reproducible
 
     def within(self, begin: float, end: float) -> float:
+        """A number between these, evenly."""
         return round(self.dice.uniform(begin, end), 3)
 
     def chance(self, share: float) -> bool:
+        """True in so many cases."""
         return self.dice.random() < share
 
     def one(self, of: Sequence[Any]) -> Any:
+        """One of these."""
         return self.dice.choice(of)
 
 
 def faults_of(draw: Draw) -> list[Fault]:
+    """Faults of some kinds, drawn from all alike."""
     if draw.chance(0.06):
         return []
     most = draw.one((1, 2, 3, 6, 10))
@@ -119,6 +123,12 @@ def aimed_after(draw: Draw, kind: FaultKind, what: str) -> Fault:
     return Fault(kind, what=what, count=draw.one((1, 1, 1, 2, 2, 3)), size=size)
 
 
+def away_after(draw: Draw, kind: FaultKind, what: str) -> Fault:
+    """At the first, second or third of its kind a replica is away: mostly longer than its lease."""
+    seconds = draw.one((2.0, 13.0, 15.5, 17.0, 20.0, 30.0, 60.0))
+    return Fault(kind, what=what, count=draw.one((1, 1, 2, 3)), size=seconds)
+
+
 def suspended_at(draw: Draw, what: str) -> Fault:
     seconds = draw.one((1.0, 11.0, 13.0, 15.5, 17.0, 20.0, 40.0))
     return Fault("replica suspended at work", what=what, count=draw.one((1, 1, 2, 3)), size=seconds)
@@ -156,6 +166,9 @@ _MAKERS: dict[FaultKind, Callable[[Draw, FaultKind], Fault]] = {
     "crash after that": lambda draw, kind: aimed_after(draw, kind, draw.one(WRITTEN)),
     "disk fails after that": lambda draw, kind: aimed_after(draw, kind, draw.one(WRITTEN)),
     "replica suspended at work": lambda draw, kind: suspended_at(draw, draw.one(BEGUN)),
+    "commit unknown at that": lambda draw, kind: aimed_after(draw, kind, draw.one(WRITTEN[:-2])),
+    "replica suspended after that": lambda draw, kind: away_after(draw, kind, draw.one(WRITTEN)),
+    "replica cut off after that": lambda draw, kind: away_after(draw, kind, draw.one(WRITTEN)),
     "one clock forward": _one_jumps,
     "one clock back": _one_jumps,
 }

@@ -329,15 +329,17 @@ class SimulatedAction:
         half = outside.counted("action is half done", number)
         lost = outside.counted("action's answer is lost", number)
         takes = 1 + outside.dice.random() * 8
+        begun: list[Run] = []
 
         def begin() -> Run:
             run = self._begin(token, target)
+            begun.append(run)
             if not fails:
                 self._go_on(run, takes, stops_half=half is not None)
             return run
 
-        run = await outside.effect("run", begin)
         try:
+            run = await outside.effect("run", begin)
             if fails:
                 await asyncio.sleep(takes / 4)
                 outside.landed[token] = "not_done"
@@ -353,7 +355,8 @@ class SimulatedAction:
             return Outcome(result="done", reason="done", detail="it is done")
         finally:
             # A crash does not come by here, and nobody tells the target that it is not awaited.
-            run.awaited = False
+            for one in begun:
+                one.awaited = False
 
     async def check(self, params: Any, intent: Mapping[str, str], context: ActionContext) -> Landed:
         outside, token = self._outside, context.token

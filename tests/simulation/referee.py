@@ -244,6 +244,9 @@ class Referee:
             self._run_again(run, earlier[-1])
 
     def _run_again(self, run: Run, last: Run) -> None:
+        if last.life is run.life and last.awaited:
+            text = f"{run.token} is run again by {run.life}, which waits for it already"
+            self.fail("one run a step", text)
         looks = [c for c in self.outside.record.checks if c.token == run.token and c.at >= last.at]
         if not looks or looks[-1].landed not in {"not_done", "half_done"}:
             said = looks[-1].landed if looks else "nothing, for nobody looked"

@@ -55,21 +55,24 @@ def run_seeds(seeds: Iterable[int]) -> Summary:
 
 
 def run_many(
-    first: int, count: int, jobs: int, told: Callable[[Summary], None] = lambda _: None
+    first: int,
+    count: int,
+    jobs: int,
+    told: Callable[[Summary], None] = lambda _: None,
+    enough: int | None = None,
 ) -> Summary:
-    """Run `count` seeds from `first` on in so many processes; `told` hears how far it is."""
+    """Run `count` seeds from `first` on in so many processes; `told` hears how far it is. Once
+    `enough` of them have failed, no more are begun."""
     began = time.monotonic()
     whole = Summary()
     chunks = [range(i, min(i + CHUNK, first + count)) for i in range(first, first + count, CHUNK)]
-    if jobs <= 1:
-        for chunk in chunks:
-            whole.add(run_seeds(chunk))
-            whole.seconds = time.monotonic() - began
-            told(whole)
-        return whole
     with ProcessPoolExecutor(jobs, mp_context=get_context("fork")) as pool:
-        for part in pool.map(run_seeds, chunks):
+        parts = map(run_seeds, chunks) if jobs <= 1 else pool.map(run_seeds, chunks)
+        for part in parts:
             whole.add(part)
             whole.seconds = time.monotonic() - began
             told(whole)
+            if enough is not None and len(whole.failures) >= enough:
+                pool.shutdown(cancel_futures=True)
+                break
     return whole

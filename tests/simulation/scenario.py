@@ -57,6 +57,9 @@ FaultKind = Literal[
     "replica suspended at work",
     "one clock forward",
     "one clock back",
+    "commit unknown at that",
+    "replica suspended after that",
+    "replica cut off after that",
 ]
 FAULT_KINDS: tuple[FaultKind, ...] = FaultKind.__args__  # type: ignore[attr-defined]
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import json
 import logging
 import math
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -25,27 +24,18 @@ from unittest.mock import patch
 import structlog
 
 from daemon.conduct import leases
-from daemon.core.alertmanager import parse_delivery
 from daemon.core.changes.suspects import Change
-from daemon.core.incident import events as e
-from daemon.core.incident.state import Incident
-from daemon.core.measurement import onset_interval
-from daemon.core.recovery import commands as recovery
-from daemon.core.recovery.guardrails import Freeze
-from daemon.core.response import commands as response
-from daemon.core.response.call_answers import DeclineCall, SnoozeCall
-from daemon.core.response.command import Command, CommandSituation, NotPossible
-from daemon.core.response.organizing import Merge
-from daemon.core.response.role_commands import FillRole
 from daemon.watching import news
+from tests.coarse_onsets import coarse_onsets
 from tests.fakes import START
 from tests.replicas import LEASE
-from tests.simulation import setting
-from tests.simulation.loop import LIFE, Life, NoProgress, SimulationLoop
+from tests.simulation.aimed import AimedFaults
+from tests.simulation.loop import Life, NoProgress, SimulationLoop
 from tests.simulation.outside import Outside
 from tests.simulation.referee import Referee, Violation
 from tests.simulation.replica import Replica
-from tests.simulation.scenario import END, FAULTS_END, Fault, Item, Scenario
+from tests.simulation.scenario import END, FAULTS_END, Fault, Scenario
+from tests.simulation.script import Script
 from tests.simulation.store import Disk, new_database
 
 LOOK_EVERY = 5.0
@@ -115,12 +105,9 @@ class _Simulation:
             Replica(number, self.outside, self.disk, self.deployed, self._defect)
             for number in range(scenario.replicas)
         ]
-        self.commits: Counter[int] = Counter()
-        self.done: Counter[str] = Counter()
-        """How often each kind of thing was written, done, or asked of the store."""
-        self.failing_until = 0.0
-        self.held_up_until = 0.0
         self._tell = self._trace if traced else self._note
+        self.script = Script(self.outside, self.replicas, self.referee, self.deployed, self._tell)
+        self.aimed = AimedFaults(self.outside, self.replicas, self.script.happens, self._tell)
         self._connect()
 
     def _true_time(self) -> datetime:
@@ -132,15 +119,16 @@ class _Simulation:
         outside.told = referee.told = self._tell
         outside.rang, outside.ran, outside.posted = referee.rang, referee.ran, referee.posted
         disk.committed = referee.committed
-        disk.failing = self._disk_fails
+        disk.failing = self.aimed.disk_fails
         disk.full = lambda: outside.fault("disk full") is not None
-        disk.wrote = outside.did = self._did
-        disk.asked = self._asked
+        disk.wrote = outside.did = self.aimed.did
+        disk.asked = self.aimed.asked
         referee.may_begin = disk.may_begin
         referee.owed = lambda replica: disk.owed.get(replica, ())
-        disk.before_commit, disk.after_commit = self._before_commit, self._after_commit
+        disk.before_commit = self.aimed.before_commit
+        disk.after_commit = self.aimed.after_commit
         loop.on_death = self._died
-        loop.thread_delay = self._thread_delay
+        loop.thread_delay = self.aimed.thread_delay
         referee.frozen_by(self._frozen)
 
     def run(self) -> Outcome:
@@ -204,15 +192,6 @@ class _Simulation:
             self.outside.met.add("replica suspended")
             self.loop.suspend(replica.life, fault.lasts)
 
-    def _disk_fails(self) -> bool:
-        life = LIFE.get()
-        cut = life is not None and self.outside.fault("replica cut off", str(life.replica))
-        return (
-            self.loop.now < self.failing_until
-            or bool(cut)
-            or self.outside.fault("disk fails") is not None
-        )
-
     def _died(self, life: Life) -> None:
         replica = self.replicas[life.replica]
         if replica.running:
@@ -230,65 +209,6 @@ class _Simulation:
             pause = max(1.0, min(pause, FAULTS_END - self.loop.now))
         self.loop.outside(pause, lambda: self._begin(replica))
 
-    def _before_commit(self, life: Life) -> None:
-        self.commits[life.replica] += 1
-        if self.outside.counted("crash before a commit", self.commits[life.replica]):
-            self.loop.end(life)
-
-    def _after_commit(self, life: Life) -> bool:
-        if self.outside.counted("crash after a commit", self.commits[life.replica]):
-            self.loop.end(life)
-        return self.outside.counted("commit unknown", self.commits[life.replica]) is None
-
-    def _did(self, life: Life, names: Sequence[str]) -> None:
-        """A daemon has written these kinds of things, or done them: faults and people that are
-        aimed at one of them come now, or soon."""
-        for name in names:
-            self._count(name)
-            crash = self.outside.counted("crash after that", self.done[name], name)
-            if crash and crash.size:
-                self.loop.outside(crash.size, partial(self._crash, life))
-            elif crash:
-                self.loop.end(life)
-            fails = self.outside.counted("disk fails after that", self.done[name], name)
-            if fails:
-                self.failing_until = max(self.failing_until, self.loop.now + fails.size)
-                self.failing_until = min(self.failing_until, FAULTS_END)
-                self.held_up_until = max(self.held_up_until, self.failing_until)
-
-    def _count(self, name: str) -> None:
-        self.done[name] += 1
-        for item in self.scenario.script:
-            if item.kind == "reaction" and item.more[3:] == (name, self.done[name]):
-                self.loop.outside(item.at, partial(self._react, item))
-
-    def _asked(self, life: Life, names: Sequence[str]) -> None:
-        for name in names:
-            self._count(f"ask {name}")
-            stops = self.outside.counted(
-                "replica suspended at work", self.done[f"ask {name}"], name
-            )
-            replica = self.replicas[life.replica]
-            if stops and not life.asleep:
-                until = self.loop.now + stops.size
-                self._tell(f"{life} is suspended for {stops.size} s while it asks for {name}")
-                replica.away(self.loop.now, until)
-                life.was_away.append((self.loop.now, until))
-                self.loop.suspend(life, stops.size)
-
-    def _react(self, item: Item) -> None:
-        asyncio.ensure_future(self._happens(item))  # noqa: RUF006 - its life is the simulation's
-
-    def _crash(self, life: Life) -> None:
-        if not self.outside.calm:
-            self.loop.end(life)
-
-    def _thread_delay(self) -> float:
-        slow = self.outside.fault("disk slow")
-        if slow:
-            return self.outside.dice.random() * slow.size
-        return 0.0 if self.loop.draw.random() < 0.7 else self.loop.draw.random() * 0.03
-
     def _frozen(self, team: str, service: str) -> str:
         found = {"global", f"team:{team}", f"service:{service}"} & self.disk.frozen()
         return min(found, default="")
@@ -302,7 +222,7 @@ class _Simulation:
         if self.scenario.replicas > 1:
             self.outside.met.add("second replica")
         timers: list[tuple[float, Callable[[], Any]]] = [
-            (item.at, lambda item=item: asyncio.ensure_future(self._happens(item)))  # type: ignore[misc]
+            (item.at, lambda item=item: asyncio.ensure_future(self.script.happens(item)))  # type: ignore[misc]
             for item in self.scenario.script
             if item.kind != "reaction"
         ]
@@ -341,7 +261,7 @@ class _Simulation:
         if not self.outside.calm:
             ends = [f.at + f.lasts for f in faults if f.kind in _HOLDS_UP and f.at <= now]
             self.calm_since = max([self.calm_since, *(min(end, now) for end in ends)])
-        self.calm_since = max(self.calm_since, min(self.held_up_until, now))
+        self.calm_since = max(self.calm_since, min(self.aimed.held_up_until, now))
         for replica in self.replicas:
             self.calm_since = max(self.calm_since, min(now, self._made_up_for(replica)))
         return self.calm_since
@@ -385,147 +305,6 @@ class _Simulation:
                 for known in replica.repository.known:
                     self.referee.remembered(known, known.id in replica.repository.owing)
 
-    # ── what happens ─────────────────────────────────────────────────────────────────────────
-
-    async def _happens(self, item: Item) -> None:
-        self._tell(f"· {item}")
-        match item.kind:
-            case "trouble":
-                share, heals = item.more
-                self.outside.trouble(item.what, share, heals)
-            case "deployment":
-                target = setting.TARGETS.get(item.what, item.what)
-                at = START + timedelta(seconds=self.loop.now)
-                change = Change(
-                    subject=target, item=item.more[0], previous="v1", at=at, seen_by="test"
-                )
-                self.deployed.append(change)
-            case "delivery":
-                status, started, ended, truncated = item.more
-                alert = setting.alert(item.what, status, started, ended)
-                await self._deliver(alert, truncated)
-            case "alert ends":
-                alert = setting.alert(item.what, "resolved", item.more[0], self.loop.now)
-                await self._deliver(alert, 0)
-            case "deed" | "reaction":
-                await self._deed(item)
-            case "freeze":
-                await self._freeze(item.what)
-            case "thaw":
-                await self._ask(lambda r: r.repository.journal.thaw(item.what, "cy", r.clock()))
-            case "maintenance":
-                await self._ask(lambda r: self._announce(r, item))
-
-    async def _ask(self, deed: Callable[[Replica], Any]) -> tuple[bool, Any]:
-        """Ask a replica that is up, and again until it is answered."""
-        while True:
-            up = [replica for replica in self.replicas if replica.running]
-            if up:
-                replica = up[self.outside.dice.randrange(len(up))]
-                answered, answer = await replica.do(partial(deed, replica))
-                if answered or isinstance(answer, NotPossible | ValueError | LookupError):
-                    return answered, answer
-            await asyncio.sleep(2 + self.outside.dice.random() * 3)
-
-    async def _deliver(self, alert: dict[str, Any], truncated: int) -> None:
-        """Alertmanager posts it until it is taken."""
-        body = _body(alert, truncated)
-        delivery = parse_delivery(body)
-        await self._ask(lambda r: r.intake.receive(body))
-        for one in delivery.alerts:
-            ended = one.ends_at if one.status == "resolved" else None
-            self.referee.accepted.append(
-                (self.loop.now, one.identity, one.status, one.starts_at, ended)
-            )
-
-    async def _freeze(self, scope: str) -> None:
-        async def freeze(replica: Replica) -> None:
-            until = replica.clock() + timedelta(hours=1)
-            await replica.repository.journal.freeze(
-                Freeze(scope=scope, reason="x", by="cy", at=replica.clock(), until=until)
-            )
-            replica.repository.ring_all()
-
-        await self._ask(freeze)
-
-    async def _announce(self, replica: Replica, item: Item) -> None:
-        begin = replica.clock()
-        ends = begin + timedelta(seconds=item.more[0])
-        await replica.maintenance.announce(item.what, "x", "ada", begin, ends)
-
-    async def _deed(self, item: Item) -> None:
-        service, number, other = item.more[:3]
-        incident = self._open_of(service)
-        if incident is None:
-            return
-        known = self._open_of(other)
-        others = {known.id: known} if known is not None else {}
-        command = _command(item.what, number, known)
-
-        async def act(replica: Replica) -> None:
-            def events(current: Incident) -> Sequence[e.Event]:
-                situation = CommandSituation(
-                    item.who,
-                    "cli",
-                    replica.clock(),
-                    setting.roster(),
-                    setting.book().rules.get(current.rule),
-                    "",
-                    lambda _: "",
-                    others=others,
-                )
-                return command.apply(current, situation)
-
-            await replica.repository.record(incident.id, events, by=f"person:{item.who}")
-
-        await self._ask(act)
-
-    def _open_of(self, service: str) -> Incident | None:
-        return next(
-            (
-                one
-                for one in self.referee.incidents.values()
-                if one.closed is None and one.group_labels.get("service") == service
-            ),
-            None,
-        )
-
-
-def _command(name: str, number: int, other: Incident | None) -> Command:
-    commands: dict[str, Callable[[], Command]] = {
-        "acknowledge": response.Acknowledge,
-        "leave": response.Leave,
-        "approve": lambda: recovery.ApproveStep(number),
-        "start": lambda: recovery.StartStepNow(number),
-        "veto": lambda: recovery.VetoStep(number),
-        "skip": lambda: recovery.SkipStep(number, "x"),
-        "pause": lambda: response.PauseAutomation("x"),
-        "resume": response.ResumeAutomation,
-        "close": lambda: response.Close("x"),
-        "take over": lambda: FillRole("commander"),
-        "no plan": lambda: response.DeclareNoPlan("x"),
-        "decline": DeclineCall,
-        "snooze": SnoozeCall,
-        "note": lambda: response.Note("x"),
-        "merge": lambda: Merge(other.id if other is not None else "nobody"),
-        "jump": lambda: response.Escalate(number),
-    }
-    return commands[name]()
-
-
-def _body(alert: dict[str, Any], truncated: int) -> bytes:
-    return json.dumps(
-        {
-            "version": "4",
-            "groupKey": f'{{}}:{{alertname="{alert["labels"]["alertname"]}"}}',
-            "truncatedAlerts": truncated,
-            "receiver": "stopgap",
-            "status": alert["status"],
-            "groupLabels": {"alertname": alert["labels"]["alertname"]},
-            "alerts": [alert],
-        }
-    ).encode()
-
 
 @contextmanager
 def _reproducible(seed: int) -> Iterator[None]:
@@ -536,9 +315,7 @@ def _reproducible(seed: int) -> Iterator[None]:
     gc.disable()
     try:
         with (
-            # As ever it finds when a problem began, only less finely: a quarter of all time.
-            patch.object(onset_interval, "_COARSE", 8),
-            patch.object(onset_interval, "_FINE", 8),
+            coarse_onsets(),
             # What another replica has written is looked for less often: a third of all time.
             patch.object(news, "NEWS_SECONDS", 4.0),
             patch.object(leases, "_LOOK_EVERY", timedelta(seconds=4)),

@@ -10,6 +10,7 @@ from tests.simulation.drawn_faults import (
     WRITTEN,
     Draw,
     aimed_after,
+    away_after,
     one_of_all,
     suspended_at,
 )
@@ -139,6 +140,54 @@ def _replica_suspended(draw: Draw) -> _Stretch:
     return script, [*faults, Fault("second replica", at=begins)]
 
 
+def _claimed_and_away(draw: Draw) -> _Stretch:
+    """One of two replicas sleeps between what it has claimed and what it does, until the other one
+    has done it."""
+    service = draw.one(("shop", "cart", "search", "mail"))
+    script = _sure(draw, service, draw.one(("rollback", "flag_off", "never")))
+    what = draw.one(("EffectClaimed", "EffectClaimed", "StepPrepared"))
+    away = Fault(
+        "replica suspended after that",
+        what=what,
+        count=draw.one((1, 2, 3, 4)),
+        size=draw.one((17.0, 25.0, 40.0, 60.0)),
+    )
+    return script, [away, Fault("second replica", at=0.0)]
+
+
+def _done_and_away(draw: Draw) -> _Stretch:
+    """A replica does not reach the store any more, or sleeps, just when it has done something to
+    the world: it cannot write down what came of it, and another one takes over, or nobody does."""
+    service = draw.one(("shop", "cart", "search", "mail"))
+    script = _sure(draw, service, draw.one(("rollback", "flag_off", "never")))
+    what = draw.one(("effect page", "effect run", "effect run", "effect post"))
+    kind = draw.one(("replica cut off after that", "replica suspended after that"))
+    away = away_after(draw, kind, what)
+    faults = [replace(away, size=draw.one((16.0, 17.0, 18.0, 20.0, 25.0, 40.0)))]
+    if what == "effect run" and draw.chance(0.7):
+        faults.append(Fault("action hangs", count=away.count, lasts=FAULTS_END))
+        faults.append(Fault("action is half done", count=away.count, lasts=FAULTS_END))
+    begins = 0.0 if what == "effect page" else draw.one((0.0, 200.0, 200.0))
+    return script, [*faults, Fault("second replica", at=begins)]
+
+
+def _opened_and_untold(draw: Draw) -> _Stretch:
+    """The opening of an incident is stored, and its daemon is not told; a second one is there."""
+    service = draw.one(("shop", "cart", "search", "mail"))
+    script = _sure(draw, service, draw.one(("rollback", "itself", "never")))
+    untold = Fault("commit unknown at that", what="IncidentOpened", count=1)
+    return script, [untold, Fault("second replica", at=draw.one((0.0, 0.0, 200.0)))]
+
+
+def _lease_won_back(draw: Draw) -> _Stretch:
+    """The only replica is away for longer than its lease while nobody else could take over."""
+    fires = draw.within(40, 70)
+    script = _sure(draw, draw.one(("shop", "search", "mail")), "never", fires)
+    kind = draw.one(("replica suspended", "replica cut off"))
+    away = Fault(kind, fires + draw.within(3, 60), draw.one((17.0, 25.0, 40.0)), what="0")
+    return script, [away, Fault("second replica", at=draw.one((200.0, 0.0)))]
+
+
 def _nobody_hears(draw: Draw) -> _Stretch:
     """A call fails for a while, and nothing else happens that would wake the daemon."""
     fires = draw.within(30, 90)
@@ -158,5 +207,9 @@ STRETCHES: tuple[Callable[[Draw], _Stretch], ...] = (
     _disk_at_outcomes,
     _plan_to_its_end,
     _replica_suspended,
+    _claimed_and_away,
+    _done_and_away,
+    _opened_and_untold,
+    _lease_won_back,
     _nobody_hears,
 )

@@ -201,6 +201,23 @@ def test_a_crash_in_a_run_is_recovered_from(*, sql: bool) -> None:
     assert outcome.kinds["Recovered"] == 1
 
 
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("commit unknown at that", what="IncidentOpened", count=1),
+        Fault("replica suspended after that", what="EffectClaimed", count=1, size=40.0),
+        Fault("replica cut off after that", what="effect run", count=1, size=20.0),
+    ],
+    ids=lambda fault: fault.kind,
+)
+def test_what_is_aimed_at_one_of_two_replicas_is_met_and_survived(fault: Fault) -> None:
+    night = _night(fault, Fault("second replica"))
+    outcome = simulate(Scenario(1, night.script, night.faults, sql=False, replicas=2))
+    assert fault.kind in outcome.met
+    assert outcome.violation is None
+    assert outcome.kinds["Recovered"] == 1
+
+
 def test_a_page_that_is_forgotten_is_found_and_made_small(monkeypatch: pytest.MonkeyPatch) -> None:
     """A defect that shows only where a pager was away: the page counts as delivered then."""
 

@@ -4,9 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from heapq import nlargest
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Text, and_, func, or_, select, type_coerce
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    Text,
+    and_,
+    func,
+    or_,
+    select,
+    type_coerce,
+)
 
 from daemon.adapters.store.schema import (
     events,
@@ -16,6 +28,7 @@ from daemon.adapters.store.schema import (
     is_drill,
     to_stamp,
 )
+from daemon.adapters.store.statements import portions
 from daemon.core.incident.events import AlertsReceived, decode
 from daemon.core.ports.journal import (
     RECOVERED_BY_PEOPLE,
@@ -99,25 +112,24 @@ def openings(connection: Connection) -> dict[str, RuleOpenings]:
 
 def alert_sightings(since: datetime, connection: Connection) -> list[AlertSighting]:
     """The alerts there was news of, once for each incident, the newest first."""
-    query = (
-        select(heads.c.incident, heads.c.rule, events.c.at, events.c.body)
-        .join(events, events.c.incident == heads.c.incident)
-        .where(
-            # Entries are found by their incident, so only incidents of that time are opened.
-            or_(head_is_open, heads.c.closed_at >= since),
-            ~is_drill,
-            events.c.kind == AlertsReceived.__name__,
-            events.c.at >= to_stamp(since),
-        )
-        .order_by(events.c.at.desc())
-        .limit(_LOOKED_AT)
+    # Entries are found by their incident, so first the incidents of that time are: in one statement
+    # SQLite reads through all entries that there are.
+    of_that_time = or_(head_is_open, heads.c.closed_at >= since)
+    found = select(heads.c.incident, heads.c.rule).where(of_that_time, ~is_drill)
+    rules: dict[str, str] = {row.incident: row.rule for row in connection.execute(found)}
+    told = select(events.c.incident, events.c.at, events.c.body).where(
+        events.c.kind == AlertsReceived.__name__, events.c.at >= to_stamp(since)
     )
+    rows: list[Row[Any]] = []
+    for some in portions(list(rules)):
+        rows += connection.execute(told.where(events.c.incident.in_(some)))
+        rows = nlargest(_LOOKED_AT, rows, key=lambda row: row.at)
     newest: dict[tuple[str, str], AlertSighting] = {}
-    for incident, rule, stamp, body in connection.execute(query):
-        event = decode(body)
+    for row in rows:
+        event, incident = decode(row.body), row.incident
         alerts = event.alerts if isinstance(event, AlertsReceived) else ()
         for name in dict.fromkeys(alert.name for alert in alerts):
             if (name, incident) not in newest:
-                at = datetime.fromisoformat(stamp)
-                newest[name, incident] = AlertSighting(name, rule, incident, at)
+                at = datetime.fromisoformat(row.at)
+                newest[name, incident] = AlertSighting(name, rules[incident], incident, at)
     return list(newest.values())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 from daemon.core.ports.replicas import ReplicaStatus, ReplicaSurvey
@@ -15,10 +15,11 @@ _TAKEN_WITHIN = timedelta(seconds=10)
 """So long after a lease has ended the others may take to see it on a busy day."""
 
 
-def replica_line(replica: ReplicaStatus) -> str:
-    """What it has: '2 incidents, 1 delivery'; of a dead one, since when."""
+def replica_line(replica: ReplicaStatus, duties: Sequence[str] = ()) -> str:
+    """What it has: '2 incidents, 1 delivery; duties: drills'; of a dead one, since when."""
     has = f"{_many(replica.incidents, 'incident', 'incidents')}, "
     has += _many(replica.deliveries, "delivery", "deliveries")
+    has += f"; duties: {', '.join(duties)}" if duties else ""
     return has if replica.alive else f"not heard of since {replica.renewed_at:%H:%M:%S} UTC; {has}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -29,6 +30,7 @@ class ReplicaView(Frozen):
     ahead_seconds: float
     incidents: int
     deliveries: int
+    duties: tuple[str, ...] = ()
     text: str
 
 
@@ -74,8 +76,13 @@ async def replica_list(context: WebContext, *, owners: bool = False) -> ReplicaL
     if register is None:
         return ReplicaList(replicas=(), unowned_incidents=0, unowned_deliveries=0, troubles=())
     survey = await register.survey()
+    duties: dict[str, list[str]] = {}
+    for held in await context.duties.holders() if context.duties is not None else ():
+        duties.setdefault(held.owner, []).append(held.duty)
     return ReplicaList(
-        replicas=tuple(_view(one, context.replica_name) for one in survey.replicas),
+        replicas=tuple(
+            _view(one, context.replica_name, duties.get(one.name, ())) for one in survey.replicas
+        ),
         unowned_incidents=survey.orphans,
         unowned_deliveries=survey.orphaned_deliveries,
         troubles=replica_troubles(survey),
@@ -83,7 +90,7 @@ async def replica_list(context: WebContext, *, owners: bool = False) -> ReplicaL
     )
 
 
-def _view(replica: ReplicaStatus, here: str) -> ReplicaView:
+def _view(replica: ReplicaStatus, here: str, duties: Sequence[str]) -> ReplicaView:
     return ReplicaView(
         name=replica.name,
         version=replica.version,
@@ -96,5 +103,6 @@ def _view(replica: ReplicaStatus, here: str) -> ReplicaView:
         ahead_seconds=replica.ahead,
         incidents=replica.incidents,
         deliveries=replica.deliveries,
-        text=replica_line(replica),
+        duties=tuple(duties),
+        text=replica_line(replica, duties),
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+import asyncio
+from collections.abc import Mapping
 from importlib.resources import files
 
 from aiohttp import web
@@ -28,34 +29,40 @@ GUIDES = (
 """In the order in which a newcomer needs them."""
 
 
+def read_guides() -> Mapping[str, Guide]:
+    """Every guide that is shipped, by its name and in their order."""
+    folder = files("daemon.web") / "guides"
+    texts = {name: (folder / f"{name}.md").read_text(encoding="utf-8") for name in GUIDES}
+    return {name: read_guide(name, text, GUIDES) for name, text in texts.items()}
+
+
 class HelpPages:
     """The routes."""
 
     def __init__(self, frame: Frame) -> None:
         self._frame = frame
+        self._read: Mapping[str, Guide] = {}
 
     def routes(self) -> list[web.RouteDef]:
         """The table of routes."""
         return [web.get(HELP, self.index), web.get(HELP + "/{name}", self.guide)]
 
-    @cached_property
-    def _guides(self) -> dict[str, Guide]:
-        folder = files("daemon.web") / "guides"
-        return {
-            name: read_guide(name, (folder / f"{name}.md").read_text(encoding="utf-8"), GUIDES)
-            for name in GUIDES
-        }
+    async def _guides(self) -> Mapping[str, Guide]:
+        """All of them, read when somebody asks for the first time, and not by the event loop."""
+        if not self._read:
+            self._read = await asyncio.to_thread(read_guides)
+        return self._read
 
     async def index(self, request: web.Request) -> web.Response:
         """Which guides there are, each with what it is for."""
         identity = await self._frame.visitor(request)
-        context = {"heading": "Help", "guides": self._guides.values()}
+        context = {"heading": "Help", "guides": (await self._guides()).values()}
         return await self._frame.page(request, identity, "help.html", context)
 
     async def guide(self, request: web.Request) -> web.Response:
         """One guide."""
         identity = await self._frame.visitor(request)
-        found = self._guides.get(request.match_info["name"])
+        found = (await self._guides()).get(request.match_info["name"])
         if found is None:
             raise web.HTTPNotFound
         context = {"heading": found.title, "guide": found}

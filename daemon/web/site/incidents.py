@@ -22,7 +22,7 @@ from daemon.web.site.layout import FormFields, Frame
 
 HISTORY = 25
 """So many incidents of the past are on one page."""
-SHOWN = 50
+OPEN_SHOWN = 50
 """So many open incidents are on the page until all are asked for, the gravest of them: a thousand
 would be drawn anew for every reader at every change."""
 WHOLE = 10
@@ -53,7 +53,7 @@ class IncidentListPage:
         names = await repository.journal.open_incidents()
         await repository.load_together(names)
         incidents = _gravest_first([await repository.load(name) for name in names])
-        shown = len(incidents) if request.query.get("open") == "all" else SHOWN
+        shown = len(incidents) if request.query.get("open") == "all" else OPEN_SHOWN
         filters = FormFields((name, request.query.get(name, "").strip()) for name in SEARCH_FIELDS)
         search, trouble = _search(filters, request.query)
         past = await repository.journal.heads(HISTORY + 1, search)

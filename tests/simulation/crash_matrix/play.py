@@ -6,14 +6,12 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from unittest.mock import patch
 
-from daemon.core.measurement import onset_interval
 from daemon.core.response.command import NotPossible
 from daemon.replaying.virtual_time import run_virtually
+from tests.coarse_onsets import coarse_onsets
 from tests.simulation.crash_matrix.house import PEOPLE, House
 from tests.simulation.crash_matrix.power import Power
 from tests.stories.stage import Daemon
@@ -56,13 +54,8 @@ def play(story: Story, power: Power) -> House:
         await _Player(story, house).play()
         return house
 
-    with tempfile.TemporaryDirectory() as folder, _roughly():
+    with tempfile.TemporaryDirectory() as folder, coarse_onsets():
         return run_virtually(run)
-
-
-def _roughly() -> AbstractContextManager[object]:
-    """Onsets are located less finely: that is most of what a story costs, and no part of this."""
-    return patch.multiple(onset_interval, _COARSE=8, _FINE=8)
 
 
 class _Player:
