@@ -52,9 +52,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> set[Right]:
     found: set[Right] = set()
     real = ApiConnection.request
 
-    async def request(self: Any, method: str, path: str, *rest: Any) -> Any:
+    async def request(self: Any, method: str, path: str, *rest: Any, **more: Any) -> Any:
         found.add(right(method, path))
-        return await real(self, method, path, *rest)
+        return await real(self, method, path, *rest, **more)
 
     monkeypatch.setattr(ApiConnection, "request", request)
     return found
