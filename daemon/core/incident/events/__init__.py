@@ -14,7 +14,7 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, get_args
 
-from pydantic import Field, TypeAdapter
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from daemon.core.incident.events.amendments import *
 from daemon.core.incident.events.base import BaseEvent
@@ -66,7 +66,7 @@ Event = Annotated[
     Field(discriminator="kind"),
 ]
 
-_EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+_EVENT: TypeAdapter[Event] = TypeAdapter(Event, config=ConfigDict(defer_build=True))
 _KINDS: Mapping[str, type[BaseEvent]] = {
     kind.model_fields["kind"].default: kind for kind in get_args(get_args(Event)[0])
 }
