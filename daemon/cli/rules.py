@@ -289,7 +289,9 @@ def _calendars(
 
 def _warnings(ruleset: Ruleset) -> list[FileMistake]:
     """What works, but not as people would expect."""
-    told = ((document, undiscoverable(rule, app.LISTING)) for rule, document in ruleset.rules)
+    told = (
+        (document, undiscoverable(rule, app.listing_watches())) for rule, document in ruleset.rules
+    )
     found = [document.mistake(("changes",), text) for document, text in told if text]
     documents = {rule.rule: document for rule, document in ruleset.rules}
     shared = same_on_two_servers([rule for rule, _ in ruleset.rules])
