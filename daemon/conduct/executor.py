@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -54,7 +56,6 @@ from daemon.core.rules.label_names import service_in
 from daemon.core.rules.rule import Rule
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.units import quantity
-from daemon.diagnosing.gather import DossierGatherer
 from daemon.instrumentation import QUIET, UNTRACED, Observer, Tracer
 from daemon.intake.counterparts import write_counterpart
 from daemon.measuring import evidence, queries, revision_health, verify
@@ -73,6 +74,9 @@ from daemon.recovering.dry_run import dry_run
 from daemon.recovering.step_context import Actions, Findings, StepContext
 from daemon.reporting.reviews import KeepsReviews, write_review
 from daemon.repository import IncidentRepository
+
+if TYPE_CHECKING:
+    from daemon.diagnosing.gather import DossierGatherer
 
 _log = structlog.get_logger()
 
@@ -144,7 +148,6 @@ class Executor:
         self._dependencies = dependencies
         self._turns: defaultdict[str, MeasuringQueue] = defaultdict(MeasuringQueue)
         self._dry_runs: dict[str, asyncio.Task[None]] = {}
-        self._dossiers = DossierGatherer(repository, dependencies.diagnosis)
         self.step_context = StepContext(
             actions=dependencies.actions,
             limits=dependencies.limits,
@@ -158,6 +161,12 @@ class Executor:
             withdrawn=dependencies.withdrawn,
             tracer=dependencies.tracer,
         )
+
+    @cached_property
+    def _dossiers(self) -> DossierGatherer:
+        from daemon.diagnosing.gather import DossierGatherer  # with the first dossier
+
+        return DossierGatherer(self._repository, self._dependencies.diagnosis)
 
     def _closed(self, scopes: Sequence[str], now: datetime) -> Freeze | None:
         """What keeps actions of these scopes from starting: the calendar, or maintenance."""

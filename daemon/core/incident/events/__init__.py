@@ -122,3 +122,11 @@ def decode(text: str, format: int = FORMAT) -> Event:  # noqa: A002
     except ValueError:
         pass  # something in it is new: a value, or a field within a field
     return WrittenByNewer(of=kind, written_in=format)
+
+
+def build_validators() -> None:
+    """Build what checks, reads and writes events; it would else be built with the first of each
+    kind. Any thread may do it beside the others."""
+    for model in (*_KINDS.values(), Draft, Entry):
+        model.model_rebuild()
+    _EVENT.rebuild()
