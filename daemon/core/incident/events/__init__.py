@@ -127,6 +127,7 @@ def decode(text: str, format: int = FORMAT) -> Event:  # noqa: A002
 def build_validators() -> None:
     """Build what checks, reads and writes events; it would else be built with the first of each
     kind. Any thread may do it beside the others."""
-    for model in (*_KINDS.values(), Draft, Entry):
+    models: tuple[type[Frozen], ...] = (*_KINDS.values(), Draft, Entry)
+    for model in models:
         model.model_rebuild()
     _EVENT.rebuild()
