@@ -230,6 +230,13 @@ def wait_for(url: str, log: Path) -> None:
             return
 
 
+def until_one_waits(server: Server, database: str, kind: str) -> None:
+    """Until somebody in that database waits for a lock of that kind, as `pg_locks` names it."""
+    waiting = f"SELECT count(*) FROM pg_locks WHERE locktype = '{kind}' AND NOT granted"  # noqa: S608
+    while server.execute(waiting, database)[0][0] == 0:
+        pass
+
+
 def _end_with(server: Server, process: int) -> None:
     """Stop it and remove its folder when that process has ended, however it does."""
     started = server._running()

@@ -18,7 +18,6 @@ from aiohttp.typedefs import Handler
 from daemon.web.api.alert_webhook import FAILED_BEFORE, Stored
 from daemon.web.context import WebContext
 from daemon.web.deliveries import ALERTS
-from daemon.web.errors import HttpProblem
 from daemon.web.request_log import SEALS
 from daemon.web.serving.connections import Connections
 
@@ -46,7 +45,7 @@ def install_alert_door(
         began = clock()
         try:
             await context.sender(request, "alerts")
-        except HttpProblem:
+        except Exception:  # wrong credentials, or a store that cannot be asked for them
             return await whole(request)
         connection = None if connections is None else connections.of(request)
         if connection is not None:

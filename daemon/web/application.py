@@ -4,8 +4,8 @@ What alerts and probes need is there from the start; the rest once somebody look
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from contextlib import ExitStack
+from functools import partial
 
 import aiohttp_jinja2
 import jinja2
@@ -18,7 +18,7 @@ from daemon.web.context import WebContext
 from daemon.web.deliveries import ALERTS, not_lost
 from daemon.web.errors import problems
 from daemon.web.health import HealthRoutes
-from daemon.web.late_routes import LateRoutes
+from daemon.web.late_routes import LateRoutes, Loaded
 from daemon.web.links.signed_links import LINK_PATHS
 from daemon.web.request_log import sealed, watching
 from daemon.web.serving.connections import Connections, looking_on, noticing
@@ -74,12 +74,12 @@ def web_application(
     application.add_routes(HealthRoutes(context).routes())
     closing = ExitStack()
 
-    def looked_at() -> Iterable[web.AbstractRouteDef]:
+    def loaded() -> Loaded:
         from daemon.web.rooms import late_routes
 
-        return late_routes(context, closing)
+        return partial(late_routes, context, closing)
 
-    application.router.register_resource(LateRoutes(looked_at))
+    application.router.register_resource(LateRoutes(loaded))
 
     async def let_go(_: web.Application) -> None:
         closing.close()

@@ -33,6 +33,7 @@ from daemon.web.site.system_pages import SystemPages
 
 def late_routes(context: WebContext, closing: ExitStack) -> Iterator[web.AbstractRouteDef]:
     """All routes but those of alerts and of health. What must end with them is put on `closing`."""
+    closing.close()  # what a try before this one has left, if it failed
     changes = ChangeCounter(context.repository)
     closing.callback(changes.close)
     table = operations(context)

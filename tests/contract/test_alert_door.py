@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from daemon.core.people.access import TOKEN_PREFIX
 from daemon.core.ports.store import StoreDown
 from daemon.instrumentation import DeliveryOutcome, Observer
 from daemon.web.alert_door import install_alert_door
@@ -144,3 +145,19 @@ async def test_nobody_makes_room_while_their_delivery_is_stored() -> None:
         house.rig.intake._inbox.put = put  # type: ignore[method-assign]
         await house.answers(post(USUAL))
         assert stages == ["answering"]
+
+
+async def test_a_store_that_cannot_say_whose_token_it_is_is_waited_for_by_both_ways() -> None:
+    told = []
+    for short in (False, True):
+        async with housed(short=short) as house:
+
+            async def away(*_: object) -> None:
+                raise StoreDown("away", "the database cannot be reached; look at the network")
+
+            house.rig.credentials.token = away  # type: ignore[method-assign]
+            sent = post(USUAL, headers={"Authorization": f"Bearer {TOKEN_PREFIX}{'x' * 43}"})
+            told.append((await house.answers(sent), house.observer.heard))
+    assert told[0] == told[1]
+    assert " 503 " in told[0][0][0]
+    assert told[0][1] == [("POST", ALERTS, 503)]

@@ -14,7 +14,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from daemon.adapters.store import SCHEMA, PostgresAddress, Store, StorePlace, open_store
+from daemon.adapters.store import (
+    SCHEMA,
+    PostgresAddress,
+    Store,
+    StorePlace,
+    audit_journal,
+    open_store,
+)
 from daemon.adapters.store.replicas import SqlReplicas
 from daemon.adapters.store.schema import meta
 from daemon.core.incident import events as e
@@ -74,6 +81,11 @@ async def test_this_version_goes_on_beside_the_next(postgresql_place: PostgresAd
         await repository.record("inc-1", lambda _: (e.Noted(text="from an old one"),))
         head = next(h for h in await store.journal.open_heads() if h.incident == "inc-1")
         assert (head.title, head.seq, head.format) == ("told by the next", 4, FORMAT + 1)
+        # The chain is whole; of what the next version made of its own, this one does not judge.
+        (found_by_audit,) = (await audit_journal(store.journal)).breaks
+        assert found_by_audit.where == "inc-1"
+        assert "entry 2 (CoffeeFetched) is of another version" in found_by_audit.what
+        assert found_by_audit.mend == "look again with the newest stopgap"
     # And it starts on the newer tables, for they say that it may.
     async with open_store(postgresql_place) as store:
         assert {head.incident for head in await store.journal.open_heads()} == {"inc-0", "inc-1"}
@@ -83,8 +95,9 @@ def _opening(repository: IncidentRepository) -> tuple[list[e.Draft], object]:
     from daemon.core.incident.state import Incident
     from daemon.core.ports.journal import HeadState
 
-    opened = Incident("inc-0", START, OPENED, 1)
-    return [e.Draft(at=START, event=OPENED)], HeadState.of(opened, START)
+    opening = OPENED.model_copy(update={"key": "cart"})
+    opened = Incident("inc-0", START, opening, 1)
+    return [e.Draft(at=START, event=opening)], HeadState.of(opened, START)
 
 
 async def test_tables_that_are_not_compatible_are_refused(place: StorePlace) -> None:

@@ -15,7 +15,7 @@ from daemon.adapters.store.replicas import SqlReplicas
 from daemon.core.ports.replicas import Fence, NotOwner
 from tests.contract.test_journal import NOW, OPEN, claim, note, opened
 from tests.cutting_proxy import CuttingProxy
-from tests.postgresql import Server
+from tests.postgresql import Server, until_one_waits
 
 APPEND = 4
 """The lock, where the journal ends, all that is written, COMMIT."""
@@ -111,7 +111,7 @@ async def test_what_waits_while_another_replica_writes_shares_one_transaction(
         holding = asyncio.create_task(there.journal.database.write(hold))
         await begun.wait()
         tasks = [asyncio.create_task(here.journal.append(names[0], 1, [note()], OPEN))]
-        await asyncio.to_thread(_until_one_waits, postgresql, database)
+        await asyncio.to_thread(until_one_waits, postgresql, database, "advisory")
         tasks += [
             asyncio.create_task(here.journal.append(name, 1, [note()], OPEN)) for name in names[1:]
         ]
@@ -120,11 +120,3 @@ async def test_what_waits_while_another_replica_writes_shares_one_transaction(
         await asyncio.gather(holding, *tasks)
         xmins = "SELECT count(DISTINCT xmin::text) FROM events WHERE seq = 2"
         assert postgresql.execute(xmins, database)[0][0] == 1
-
-
-_LOCKS = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-
-
-def _until_one_waits(server: Server, database: str) -> None:
-    while server.execute(_LOCKS, database)[0][0] == 0:
-        pass

@@ -45,6 +45,7 @@ def test_the_usual_body_needs_no_models(monkeypatch: pytest.MonkeyPatch) -> None
     [
         (MOMENT, b"2026-03-01T14:03:20.9999999+05:30"),
         (MOMENT, b"2026-03-01T14:03:20-00:00"),
+        (MOMENT, b"2026-03-01T14:03:20+02:60"),
         (MOMENT, b"2026-03-01T24:00:00Z"),
         (MOMENT, b"2026-03-01T14:03:60Z"),
         (MOMENT, b"0001-01-01T00:00:00+01:00"),

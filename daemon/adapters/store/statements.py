@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, Table
@@ -53,7 +54,9 @@ def insert_missing(
         head, _, row = _of_driver(connection, statement).partition("VALUES ")
         several = f"{head}VALUES {', '.join([row] * len(rows))}"
         added = f"{several} ON CONFLICT ({name}) DO NOTHING RETURNING {name}"
-        values = tuple(value for one in rows for value in one)
+        # Whoever inserts the same ones at the same time does it in the same order, or each would
+        # wait for the other: a deadlock, which the server notices after a second.
+        values = tuple(value for one in sorted(rows, key=itemgetter(0)) for value in one)
         return set(connection.exec_driver_sql(added, values).scalars())
     # Plainly: that is several times faster, and SQLite has one writer.
     connection.exec_driver_sql(statement, list(rows))

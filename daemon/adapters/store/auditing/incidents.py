@@ -156,22 +156,27 @@ class IncidentAuditor:
         folded: Incident | None = None
         closed_at = next((row[2] for row in rows if row[4] == e.IncidentClosed.__name__), None)
         telling = TELLING if closed_at is None else TELLING_OF_CLOSED
+        # What a newer stopgap makes of its own entries is not known here.
+        beyond = next(((row[1], row[4]) for row in rows if row[5] > e.FORMAT), None)
         for _, seq, at, by, kind, _, body, _ in rows:
             try:
                 if kind == e.StepStarted.__name__:
                     started = json.loads(body)
                     self.starts.append((incident, started["step"], at, started["target"]))
-                if kind not in telling:
+                if beyond is not None or kind not in telling:
                     continue
                 event, moment = e.decode(body), datetime.fromisoformat(at)
             except (ValueError, KeyError):
-                text = f"entry {seq} ({kind}) is of another version, so its head cannot be checked"
-                yield Break(incident, text, "look again with the newest stopgap")
-                return
+                beyond = (seq, kind)
+                break
             if folded is None:
                 folded = Incident(incident, moment, event, seq)  # type: ignore[arg-type]
             else:
                 folded = apply_event(folded, moment, event, by)
+        if beyond is not None:
+            text = "entry {} ({}) is of another version, so its head cannot be checked"
+            yield Break(incident, text.format(*beyond), "look again with the newest stopgap")
+            return
         assert folded is not None  # noqa: S101 - the first row is an opening
         for name, value in _differences(folded, rows[0][2], closed_at, head):
             text = f"the head says {name} {head[HEAD_COLUMNS.index(name)]!r}, the journal {value!r}"
