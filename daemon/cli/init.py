@@ -319,7 +319,7 @@ def _say_where_measured(
         click.echo(
             f"Note: {printable(elsewhere)} is no Prometheus of stopgap.yaml, so these rules would "
             f"be measured by {settings.prometheus.url}: set `prometheus.url` to it; or, if both "
-            "are meant, name it in `prometheus.servers`, and write `prometheus: NAME` into each rule"
+            "are meant, name it in `prometheus.servers`, and `prometheus: NAME` in each rule"
         )
     made = {proposal.rule for proposal in proposals}
     book = RuleBook(rule for rule, _ in _ruleset(settings).rules if rule.rule not in made)
