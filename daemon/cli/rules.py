@@ -98,6 +98,7 @@ def check_command(
     mistakes = [*ruleset.mistakes, *ruleset.drills.mistakes]
     if has_settings(config):
         mistakes += _refused_addresses(ruleset, settings)
+        mistakes += _missing_ways(ruleset, settings)
     found = [mistake.model_dump() for mistake in mistakes]
     warnings = _warnings(ruleset)
     calendars = _calendars(ruleset, settings, paths)
@@ -304,6 +305,13 @@ def _refused_addresses(ruleset: Ruleset, settings: Settings) -> list[FileMistake
     return [
         FileMistake(file=str(settings.origin), line=0, place="", text=str(one)) for one in refused
     ]
+
+
+def _missing_ways(ruleset: Ruleset, settings: Settings) -> list[FileMistake]:
+    """The ways to people for which nothing is installed here: no daemon starts with them."""
+    found = app.missing_ways(ruleset.roster) if ruleset.roster is not None else ()
+    file = str(settings.rules_dir / ROSTER)
+    return [FileMistake(file=file, line=0, place=place, text=text) for place, text in found]
 
 
 def _say_standing(ruleset: Ruleset, settings: Settings) -> None:

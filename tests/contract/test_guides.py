@@ -133,6 +133,11 @@ def test_html_and_addresses_in_markdown_are_harmless() -> None:
     assert '<td data-name="i">&lt;img src=x&gt;</td>' in guide.body
 
 
+def test_what_is_wider_than_the_page_is_scrolled_also_by_the_keyboard() -> None:
+    guide = read_guide("x", "# A\n\nB.\n\n```yaml\na: <pre>\n```\n", {"x"})
+    assert '<pre tabindex="0"><code class="language-yaml">a: &lt;pre&gt;' in guide.body
+
+
 # ── the files that they show ─────────────────────────────────────────────────────────────────
 
 

@@ -40,7 +40,7 @@ _VERSION = re.compile(r'^stopgap_build_info\{[^}]*version="([^"]*)"', re.MULTILI
 
 
 async def check_settings(installation: Installation) -> AsyncIterator[Finding]:
-    """Whether people can use the links that they get."""
+    """Whether people can use the links that they get, and what the settings want is installed."""
     settings = installation.settings
     host = urlsplit(settings.external_url).hostname or ""
     if host in LOOPBACK:
@@ -52,6 +52,7 @@ async def check_settings(installation: Installation) -> AsyncIterator[Finding]:
     if not (auth.webhook_token or auth.webhook_certificates or auth.webhook_signing_secret):
         text = "anybody on this machine can deliver alerts"
         yield warning("settings", text, "set `auth.webhook_token`, and give it to Alertmanager")
+    app.require_tracing(settings)
 
 
 async def check_rules_folder(installation: Installation) -> AsyncIterator[Finding]:
