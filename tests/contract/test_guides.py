@@ -38,6 +38,8 @@ NOT_RUN = {
     "kubectl": "there is no cluster",
     "psql": "wants a superuser; the database that it makes is made by the test of the next block",
     "amtool check-config /etc/": "of the reader's own file; ours is checked below",
+    "install -o prometheus": "wants the user of Alertmanager's package",
+    "mkdir -p /etc/stopgap": "a folder of the machine itself",
 }
 """The commands of `console` blocks that are not ours, by how they begin, and why they are shown and
 not run. Ours are parsed, here, and not run because they page somebody, act on a target, or want
