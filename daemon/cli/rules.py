@@ -149,8 +149,8 @@ def approve_command(
 
     RULE is the rule's name, or its file. The approval is bound to the step's exact content, and
     to how its problem is measured and its recovery proven: whoever edits that must approve again,
-    and is told which fields were changed. `mode` is not bound: it caps what may start. A running
-    daemon reads it on SIGHUP.
+    and is told which fields were changed. `mode` is not bound: it caps what may start. `stopgap
+    reload` has the running daemon read it.
 
     Example: stopgap approve checkout-success-rate --step 1 --days 30
     """
@@ -179,6 +179,7 @@ def approve_command(
         lines.append(changed)
     if chosen.step(step).approval == "commander":
         lines.append("note: the rule says `approval: commander`, so the Commander is asked anyway")
+    lines.append("a running daemon reads it by `stopgap reload`")
     print_answer(as_json, {"approval": approval.model_dump(mode="json")}, *lines)
 
 
