@@ -43,11 +43,10 @@ from daemon.app.builders import (
 from daemon.app.daemon import Daemon
 from daemon.app.emergency import call_before_the_end
 from daemon.app.logs import configure_logging
-from daemon.app.notifiers import missing_ways
 from daemon.app.opening import open_patiently
 from daemon.app.outgoing import literal_refusals, outgoing_places, session_for
 from daemon.app.shutdown import CLIENTS, CONNECTIONS, TRACED, Shutdown
-from daemon.app.tracing import require_tracing, tracer_for
+from daemon.app.tracing import tracer_for
 from daemon.config.audit_keys import keyring_for
 from daemon.config.settings import Settings
 
@@ -61,14 +60,12 @@ __all__ = [
     "build_oncall",
     "judges_for",
     "literal_refusals",
-    "missing_ways",
     "now",
     "open_prometheus",
     "outgoing_places",
     "prometheus_for",
     "query_parser_for",
     "read_calendars",
-    "require_tracing",
     "ruleset_for",
     "secret_reader",
     "serve",

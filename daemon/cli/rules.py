@@ -17,6 +17,7 @@ import structlog
 from pydantic import BaseModel
 
 from daemon import app
+from daemon.app.notifiers import missing_ways
 from daemon.cli.access_options import access_options
 from daemon.cli.client import (
     CommandFailure,
@@ -310,7 +311,7 @@ def _refused_addresses(ruleset: Ruleset, settings: Settings) -> list[FileMistake
 
 def _missing_ways(ruleset: Ruleset, settings: Settings) -> list[FileMistake]:
     """The ways to people for which nothing is installed here: no daemon starts with them."""
-    found = app.missing_ways(ruleset.roster) if ruleset.roster is not None else ()
+    found = missing_ways(ruleset.roster) if ruleset.roster is not None else ()
     file = str(settings.rules_dir / ROSTER)
     return [FileMistake(file=file, line=0, place=place, text=text) for place, text in found]
 

@@ -26,6 +26,7 @@ from daemon.adapters.store import (
     must_not_be_missing,
     open_store,
 )
+from daemon.app.tracing import require_tracing
 from daemon.cli.client import own_url
 from daemon.cli.doctor.context import Installation, parted
 from daemon.config.access import AccessSettings
@@ -52,7 +53,7 @@ async def check_settings(installation: Installation) -> AsyncIterator[Finding]:
     if not (auth.webhook_token or auth.webhook_certificates or auth.webhook_signing_secret):
         text = "anybody on this machine can deliver alerts"
         yield warning("settings", text, "set `auth.webhook_token`, and give it to Alertmanager")
-    app.require_tracing(settings)
+    require_tracing(settings)
 
 
 async def check_rules_folder(installation: Installation) -> AsyncIterator[Finding]:
