@@ -334,8 +334,8 @@ class Attempt:
 
     async def _context(self, incident: Incident) -> ActionContext:
         target = incident.step(self.number).target
-        seen = await self.repository.journal.changes(target)
-        marks = await self.repository.journal.marks(target)
+        journal = self.repository.journal
+        seen, marks = await asyncio.gather(journal.changes(target), journal.marks(target))
         problem = incident.confirmed
         healthy = None
         if problem is not None and problem.baseline_from and problem.baseline_until:
