@@ -380,20 +380,18 @@ class Executor:
 
     async def _look(self, rule: Rule, incident: Incident) -> Findings:
         """What the metrics say now, for the last look before a step acts."""
-        survey, dependencies = self._survey(rule, incident), self._dependencies
+        survey, limits = self._survey(rule, incident), self._dependencies.limits
         if incident.confirmed is None:
             return Findings(None, {}, "")
         onset = onset_facts(incident).onset_from or incident.opened_at
-        own = await self._own_targets(survey)
         service = service_in(incident.group_labels)[0] or "service"
-        storm_window = dependencies.limits.storm_window
         # The monitoring that is to be believed is the one that measures this service; what begins
         # elsewhere at the same time, the store knows.
         metrics = survey.metrics
         reading, outage, alerting, upstream = await asyncio.gather(
             verify.read_recovery_now(survey, rule.verify, incident.confirmed),
-            queries.outage(metrics, survey.now, dependencies.outage, own),
-            queries.alerting(metrics, survey.now, storm_window, service),
+            self._outage(survey),
+            queries.alerting(metrics, survey.now, limits.storm_window, service),
             self._upstream_alerting(rule, onset - SLACK, survey.now),
         )
         return Findings(reading, survey.query_log, outage, alerting, upstream)
@@ -407,6 +405,11 @@ class Executor:
             for name, matchers in alerts.items()
         )
         return any(await asyncio.gather(*asked))
+
+    async def _outage(self, survey: Survey) -> str:
+        """Why the monitoring as a whole is not to be believed; empty if it is."""
+        own = await self._own_targets(survey)
+        return await queries.outage(survey.metrics, survey.now, self._dependencies.outage, own)
 
     async def _own_targets(self, survey: Survey) -> str:
         """What selects the `up` of the service's own targets; empty if nobody can say."""
