@@ -34,59 +34,64 @@ Actions import `daemon.core`, the standard library and what they talk to; nothin
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 
 from pydantic import BaseModel
 
 from daemon.core.ports.actions import Action
+from daemon.core.values.lazy_mapping import LazyMapping
 from daemon.core.values.outcome import Permanent
-from recovery_actions.argo_rollouts_abort import ArgoRolloutsAbort
-from recovery_actions.argocd_rollback import ArgoCDRollback
-from recovery_actions.git_revert import GitRevert
-from recovery_actions.helm_rollback import HelmRollback
-from recovery_actions.http_call import HttpCall
-from recovery_actions.kubernetes_restart import KubernetesRestart
-from recovery_actions.kubernetes_rollback import KubernetesRollback
-from recovery_actions.kubernetes_scale import KubernetesScale
-from recovery_actions.release_rollback import ReleaseRollback
-from recovery_actions.run_command import RunCommand
 from recovery_actions.workshop import Workshop
 
 ENTRY_POINT_GROUP = "stopgap.actions"
 
-ActionFactory = Callable[[Workshop], Action]
-
-_BUILT_IN: tuple[ActionFactory, ...] = (
-    ReleaseRollback,
-    RunCommand,
-    KubernetesRollback,
-    KubernetesRestart,
-    KubernetesScale,
-    ArgoCDRollback,
-    ArgoRolloutsAbort,
-    HelmRollback,
-    GitRevert,
-    HttpCall,
-)
+_BUILT_IN = {
+    "release_rollback": "ReleaseRollback",
+    "run_command": "RunCommand",
+    "kubernetes_rollback": "KubernetesRollback",
+    "kubernetes_restart": "KubernetesRestart",
+    "kubernetes_scale": "KubernetesScale",
+    "argocd_rollback": "ArgoCDRollback",
+    "argo_rollouts_abort": "ArgoRolloutsAbort",
+    "helm_rollback": "HelmRollback",
+    "git_revert": "GitRevert",
+    "http_call": "HttpCall",
+}
+"""Each action, which is also its file, and its class."""
 _METHODS = ("allowed", "target", "preflight", "run", "check")
 
 
-def catalogue(workshop: Workshop) -> dict[str, Action]:
-    """Every action by its name: our own, then those of installed packages.
+def catalogue(workshop: Workshop) -> Mapping[str, Action]:
+    """Every action by its name: our own, then those of installed packages. Ours are loaded when
+    they are first asked for: a daemon holds those that its rules name.
 
     Raises Permanent if a package's action is broken or takes a name that is in use.
     """
-    actions = {action.name: action for action in (build(workshop) for build in _BUILT_IN)}
+    makers: dict[str, Callable[[], Action]] = {
+        name: partial(_built_in, name, workshop) for name in _BUILT_IN
+    }
     for entry in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda entry: entry.name):
         action = _load(entry, workshop)
-        if action.name in actions:
+        if action.name in makers:
             raise Permanent(
                 f"{_origin(entry)}: there is an action named {action.name} already; "
                 "give it another name or uninstall the package"
             )
-        actions[action.name] = action
-    return actions
+        makers[action.name] = partial(_same, action)
+    return LazyMapping(makers)
+
+
+def _built_in(name: str, workshop: Workshop) -> Action:
+    module = import_module(f"recovery_actions.{name}")
+    action: Action = getattr(module, _BUILT_IN[name])(workshop)
+    return action
+
+
+def _same(action: Action) -> Action:
+    return action
 
 
 def _load(entry: EntryPoint, workshop: Workshop) -> Action:

@@ -23,23 +23,20 @@ from daemon.adapters.store import open_store
 from daemon.app.access import access_for, open_prometheus
 from daemon.app.allocation import few_arenas
 from daemon.app.builders import (
-    LISTING,
-    WATCHES,
     actions_for,
     alertmanager_access,
     alertmanagers_for,
     build_oncall,
     judges_for,
-    now,
     prometheus_for,
     query_parser_for,
     read_calendars,
     ruleset_for,
     secret_reader,
     store_at,
-    unrestricted,
     workshop_for,
 )
+from daemon.app.clock import now
 from daemon.app.daemon import Daemon
 from daemon.app.emergency import call_before_the_end
 from daemon.app.logs import configure_logging
@@ -47,11 +44,11 @@ from daemon.app.opening import open_patiently
 from daemon.app.outgoing import literal_refusals, outgoing_places, session_for
 from daemon.app.shutdown import CLIENTS, CONNECTIONS, TRACED, Shutdown
 from daemon.app.tracing import tracer_for
+from daemon.app.watches import WATCHES, listing_watches, unrestricted
 from daemon.config.audit_keys import keyring_for
 from daemon.config.settings import Settings
 
 __all__ = [
-    "LISTING",
     "WATCHES",
     "access_for",
     "actions_for",
@@ -59,6 +56,7 @@ __all__ = [
     "alertmanagers_for",
     "build_oncall",
     "judges_for",
+    "listing_watches",
     "literal_refusals",
     "now",
     "open_prometheus",

@@ -8,7 +8,7 @@ import aiohttp
 from argon2 import PasswordHasher
 
 from daemon.adapters.store import Store
-from daemon.app.builders import now
+from daemon.app.clock import now
 from daemon.config.active import ActiveConfig, Live
 from daemon.config.settings import Settings
 from daemon.core.people.access import is_password_hash

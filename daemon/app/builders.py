@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,30 +11,28 @@ from typing import Any
 import aiohttp
 import requests
 import structlog
-from pydantic import ValidationError
 
 from daemon.adapters.alertmanager import Alertmanager
 from daemon.adapters.calendar_feeds import Feeds
-from daemon.adapters.change_sources.metric_watches import METRIC_WATCHES
 from daemon.adapters.http_access import HttpAccess
 from daemon.adapters.prometheus import Prometheus
 from daemon.adapters.prometheus_session import QuerySession
 from daemon.adapters.query_parser import QueryParser
 from daemon.adapters.store import Store, StorePlace, open_store, store_is_there, store_place
 from daemon.app.access import access_for, open_prometheus
+from daemon.app.clock import now
 from daemon.app.outgoing import session_for
+from daemon.app.watches import WATCHES
 from daemon.config.access import AccessSettings
 from daemon.config.active import ActiveConfig, Live
 from daemon.config.rules_folder import Ruleset, read_ruleset
 from daemon.config.sections import ClusterSettings, prometheus_setting
 from daemon.config.settings import Settings, secret
-from daemon.core.alertmanager import Labels
 from daemon.core.people.calendar_report import CalendarReport
 from daemon.core.people.oncall_changes import OncallOverride, ShiftSwap
 from daemon.core.people.oncall_report import oncall_view
 from daemon.core.people.roster import Roster
 from daemon.core.ports.actions import Action
-from daemon.core.ports.changes import ListsTargets, Watch
 from daemon.core.ports.metrics import Metrics, MetricsServers, NamedMetrics, Peer
 from daemon.core.ports.replicas import ReplicaSurvey
 from daemon.core.ports.store import StoreTrouble
@@ -43,7 +41,6 @@ from daemon.core.recovery.guardrails import Freeze, Limits
 from daemon.core.rules.promql_dialect.judging import judge_query
 from daemon.core.rules.promql_dialect.servers import PromqlServer
 from daemon.core.rules.query_templates import Judge, JudgeFor
-from daemon.core.rules.rule import Rule
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.instrumentation import Observer
 from daemon.intake.intake import Intake
@@ -55,50 +52,9 @@ from daemon.repository import IncidentRepository
 from daemon.telemetry import Sources
 from daemon.watching.calendar_feeds import Calendars
 from recovery_actions import catalogue
-from recovery_actions.argocd import ArgoCDWatch
-from recovery_actions.kubernetes.watch import KubernetesWatch
-from recovery_actions.releases import ReleaseWatch
 from recovery_actions.workshop import ArgoCD, Cluster, GitHosting, Workshop
 
-_WORLD_WATCHES: Mapping[str, Any] = {
-    "releases": ReleaseWatch,
-    "kubernetes": KubernetesWatch,
-    "argocd": ArgoCDWatch,
-}
-WATCHES: Mapping[str, Any] = {**_WORLD_WATCHES, **METRIC_WATCHES}
-"""What `changes:` of a rule can name; each has its Params."""
-LISTING = frozenset(kind for kind, watch in WATCHES.items() if isinstance(watch, ListsTargets))
-"""Those whose targets can be listed."""
-
 _log = structlog.get_logger()
-
-
-def watch_for(
-    rule: Rule, kind: str, params: Mapping[str, Any], workshop: Workshop, servers: MetricsServers
-) -> Watch:
-    """A watch of what a rule names. Raises Permanent if its parameters do not fit, Temporary if
-    the settings do not have the rule's Prometheus."""
-    try:
-        checked = WATCHES[kind].Params.model_validate(dict(params))
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise Permanent(f"changes of kind {kind} cannot be watched: {first['msg']}") from None
-    if kind in METRIC_WATCHES:
-        server = servers.of(rule)
-        return METRIC_WATCHES[kind].make(checked, server.metrics, now, server.name)
-    watch: Watch = _WORLD_WATCHES[kind](checked, workshop)
-    return watch
-
-
-def existing_targets(kind: str, params: Mapping[str, Any], base: Path) -> Sequence[Labels]:
-    """The values of the `$names` in what a rule names for which there is a target; none if that
-    kind of watch cannot tell. Raises Temporary."""
-    return WATCHES[kind].existing(params, base) if kind in LISTING else ()
-
-
-def now() -> datetime:
-    """The clock; nobody else has one."""
-    return datetime.now(UTC)
 
 
 def secret_reader(settings: Settings, environ: Mapping[str, str]) -> Callable[[str], str]:
@@ -106,21 +62,9 @@ def secret_reader(settings: Settings, environ: Mapping[str, str]) -> Callable[[s
     return lambda reference: secret(reference, environ, settings.base)
 
 
-def actions_for(settings: Settings) -> dict[str, Action]:
+def actions_for(settings: Settings) -> Mapping[str, Action]:
     """The catalogue of actions under these settings."""
     return catalogue(workshop_for(settings, {}))
-
-
-class _AnyParameters:
-    """An action or watch checked without settings: what is allowed and installed is not known."""
-
-    def __init__(self, known: Any) -> None:
-        self.Params = known.Params
-
-
-def unrestricted(known: Mapping[str, Any]) -> dict[str, Any]:
-    """Actions or watches for checking rules without settings, which alone say what is allowed."""
-    return {name: _AnyParameters(one) for name, one in known.items()}
 
 
 def workshop_for(settings: Settings, environ: Mapping[str, str], umask: int = -1) -> Workshop:

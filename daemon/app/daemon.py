@@ -24,19 +24,17 @@ from daemon.app.auth import authenticator_for
 from daemon.app.builders import (
     alertmanagers_for,
     calendars_for,
-    existing_targets,
     limits_for,
     metrics_servers,
     named,
-    now,
     probes_for,
     prometheus_servers_for,
     reconciler_for,
     secret_reader,
     sources_for,
-    watch_for,
     workshop_for,
 )
+from daemon.app.clock import now
 from daemon.app.drills import Drilling
 from daemon.app.emergency import emergency_for
 from daemon.app.follow_ups import follow_ups_for, last_word_for, timing_for
@@ -50,6 +48,8 @@ from daemon.app.service import ServiceReport
 from daemon.app.sharing import duties_for, is_shared, news_for, topics_of
 from daemon.app.shutdown import DRAINED, LEFT, Shutdown
 from daemon.app.status_page import status_page_for
+from daemon.app.warming import warm_up
+from daemon.app.watches import existing_targets, watch_for
 from daemon.conduct.conductor import Conductor
 from daemon.conduct.executor import ConductDependencies, Stage
 from daemon.config.pending_settings import pending_settings
@@ -346,6 +346,7 @@ class Daemon:
                 self._liveness.watch(tasks)
                 service = group.create_task(self._service.run(), name="service manager")
                 self._ready = True
+                warming = group.create_task(warm_up(), name="warming up")
                 await shutdown.requested.wait()
                 self._ready = False
                 self._service.stopping(shutdown.left())
@@ -356,7 +357,7 @@ class Daemon:
             await draining
             # What was ours goes to the others now, and not when the lease ends.
             await shutdown.step("replica", self._replica.leave(), LEFT)
-            for task in (service, *tasks.values()):
+            for task in (service, warming, *tasks.values()):
                 task.cancel()
         _log.info("stopped")
 

@@ -12,10 +12,10 @@ from daemon.app.active_config import active_config
 from daemon.app.builders import (
     actions_for,
     calendars_for,
-    now,
     ruleset_for,
     secret_reader,
 )
+from daemon.app.clock import now
 from daemon.app.notifiers import NotifierBuilder
 from daemon.app.outgoing import session_for
 from daemon.config.active import ActiveConfig, Live

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, TypeVar
 
 import aiohttp
@@ -36,17 +36,31 @@ _Spec = TypeVar("_Spec")
 _Made = TypeVar("_Made")
 
 
-@contextmanager
-def _apprise_installed() -> Iterator[None]:
-    """What needs Apprise is loaded inside: it brings much, so only its users have it and wait for
-    it. Raises Permanent where it is not installed."""
-    try:
-        yield
-    except ImportError as error:
-        raise Permanent(
-            f"`apprise` needs a package that is not installed ({error.name}): "
-            "pip install 'stopgap[apprise]'"
-        ) from error
+def missing_apprise() -> str | None:
+    """What to install where Apprise is missing, or None. Loads nothing: it brings much, so only its
+    users have it and wait for it."""
+    if find_spec("apprise") is not None:
+        return None
+    return "`apprise` needs a package that is not installed; pip install 'stopgap[apprise]'"
+
+
+def missing_ways(roster: Roster) -> Iterator[tuple[str, str]]:
+    """The places of the roster that want what is not installed, each with what to install."""
+    missing = missing_apprise()
+    if missing is None:
+        return
+    for name, person in roster.people.items():
+        if any(contact.apprise is not None for contact in person.contact):
+            yield f"people.{name}.contact", missing
+    for name, spec in roster.channels.items():
+        if spec.apprise is not None:
+            yield f"channels.{name}", missing
+
+
+def _require_apprise() -> None:
+    missing = missing_apprise()
+    if missing is not None:
+        raise Permanent(missing)
 
 
 def _built(place: str, build: Callable[[_Spec], _Made], spec: _Spec) -> _Made:
@@ -111,8 +125,8 @@ class NotifierBuilder:
         if contact.email is not None:
             return MailPager(self._post_office(), contact.email)
         if contact.apprise is not None:
-            with _apprise_installed():
-                from daemon.adapters.pagers.apprise import ApprisePager
+            _require_apprise()
+            from daemon.adapters.pagers.apprise import ApprisePager
 
             return ApprisePager(self._secret(contact.apprise), self._policy)
         return ConsolePager()
@@ -127,8 +141,8 @@ class NotifierBuilder:
         if spec.email:
             return MailChannel(self._post_office(), spec.email)
         if spec.apprise is not None:
-            with _apprise_installed():
-                from daemon.adapters.channels.apprise import AppriseChannel
+            _require_apprise()
+            from daemon.adapters.channels.apprise import AppriseChannel
 
             return AppriseChannel(self._secret(spec.apprise), self._policy)
         return ConsoleChannel()

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 
 from daemon.adapters.store import SqlReplicas, Store
-from daemon.app.builders import now
+from daemon.app.clock import now
 from daemon.app.sharing import is_shared, read_clocks
 from daemon.conduct.conductor import Conductor
 from daemon.conduct.leases import LeaseKeeper

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import structlog
 from aiohttp import web
 
-from daemon.app.builders import now
+from daemon.app.clock import now
 from daemon.app.handles import connections_for
 from daemon.app.shutdown import DOOR, Shutdown
 from daemon.config.settings import Settings

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from daemon.adapters.store import Store
-from daemon.app.builders import now
+from daemon.app.clock import now
 from daemon.core.ports.news import (
     FREEZES_TOPIC,
     KEYS_TOPIC,

@@ -145,7 +145,7 @@ def password_command(stdin: bool) -> None:
     """Make the hash of a password, for the login to the pages.
 
     The password is asked for twice and not shown. The hash alone goes into the roster; then
-    reload the daemon with SIGHUP.
+    `stopgap reload`.
 
     Example: stopgap password
     """

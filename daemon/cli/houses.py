@@ -17,7 +17,7 @@ def house_of(settings: Settings, folder: Path, *, restricted: bool) -> House:
     try:
         return house_for(settings, folder, restricted=restricted)
     except Mistakes as error:
-        text = f"the rules of {folder} are wrong; mend these first\n{error}"
+        text = f"the rules in {folder} are wrong; mend these first\n{error}"
         raise CommandFailure(text) from None
     except Permanent as error:
         raise CommandFailure(str(error)) from None

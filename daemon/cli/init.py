@@ -318,8 +318,8 @@ def _say_where_measured(
     if elsewhere and proposals:
         click.echo(
             f"Note: {printable(elsewhere)} is no Prometheus of stopgap.yaml, so these rules would "
-            f"be measured by {settings.prometheus.url}: name it in `prometheus.servers`, and write "
-            "`prometheus: NAME` into each of them"
+            f"be measured by {settings.prometheus.url}: set `prometheus.url` to it; or, if both "
+            "are meant, name it in `prometheus.servers`, and `prometheus: NAME` in each rule"
         )
     made = {proposal.rule for proposal in proposals}
     book = RuleBook(rule for rule, _ in _ruleset(settings).rules if rule.rule not in made)

@@ -265,7 +265,9 @@ def observed_command(rule: str | None, url: str, token_file: Path | None, as_jso
         return
     rules, steps = part_of(found, "rules", url), part_of(found, "steps", url)
     if not rules:
-        terminal().print("no decision was observed yet; give a rule `mode: observe` first")
+        terminal().print(
+            "no decision was observed yet: rules with `mode: observe` write one at each incident"
+        )
         return
     each = ("incidents", "right", "wrong", "missed", "refrained", "pending")
     table = columns("rule", *each, "advice")

@@ -17,6 +17,7 @@ import structlog
 from pydantic import BaseModel
 
 from daemon import app
+from daemon.app.notifiers import missing_ways
 from daemon.cli.access_options import access_options
 from daemon.cli.client import (
     CommandFailure,
@@ -98,6 +99,7 @@ def check_command(
     mistakes = [*ruleset.mistakes, *ruleset.drills.mistakes]
     if has_settings(config):
         mistakes += _refused_addresses(ruleset, settings)
+        mistakes += _missing_ways(ruleset, settings)
     found = [mistake.model_dump() for mistake in mistakes]
     warnings = _warnings(ruleset)
     calendars = _calendars(ruleset, settings, paths)
@@ -148,8 +150,8 @@ def approve_command(
 
     RULE is the rule's name, or its file. The approval is bound to the step's exact content, and
     to how its problem is measured and its recovery proven: whoever edits that must approve again,
-    and is told which fields were changed. `mode` is not bound: it caps what may start. A running
-    daemon reads it on SIGHUP.
+    and is told which fields were changed. `mode` is not bound: it caps what may start. `stopgap
+    reload` has the running daemon read it.
 
     Example: stopgap approve checkout-success-rate --step 1 --days 30
     """
@@ -178,6 +180,7 @@ def approve_command(
         lines.append(changed)
     if chosen.step(step).approval == "commander":
         lines.append("note: the rule says `approval: commander`, so the Commander is asked anyway")
+    lines.append("a running daemon reads it by `stopgap reload`")
     print_answer(as_json, {"approval": approval.model_dump(mode="json")}, *lines)
 
 
@@ -289,7 +292,9 @@ def _calendars(
 
 def _warnings(ruleset: Ruleset) -> list[FileMistake]:
     """What works, but not as people would expect."""
-    told = ((document, undiscoverable(rule, app.LISTING)) for rule, document in ruleset.rules)
+    told = (
+        (document, undiscoverable(rule, app.listing_watches())) for rule, document in ruleset.rules
+    )
     found = [document.mistake(("changes",), text) for document, text in told if text]
     documents = {rule.rule: document for rule, document in ruleset.rules}
     shared = same_on_two_servers([rule for rule, _ in ruleset.rules])
@@ -304,6 +309,13 @@ def _refused_addresses(ruleset: Ruleset, settings: Settings) -> list[FileMistake
     return [
         FileMistake(file=str(settings.origin), line=0, place="", text=str(one)) for one in refused
     ]
+
+
+def _missing_ways(ruleset: Ruleset, settings: Settings) -> list[FileMistake]:
+    """The ways to people for which nothing is installed here: no daemon starts with them."""
+    found = missing_ways(ruleset.roster) if ruleset.roster is not None else ()
+    file = str(settings.rules_dir / ROSTER)
+    return [FileMistake(file=file, line=0, place=place, text=text) for place, text in found]
 
 
 def _say_standing(ruleset: Ruleset, settings: Settings) -> None:

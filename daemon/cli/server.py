@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
+from typing import cast
 
 import click
 
@@ -30,9 +33,11 @@ def run_command(config: Path | None, new_store: bool) -> None:
     # What is imported stays: to look for garbage among it is a tenth of the start. `serve` goes on
     # with it.
     gc.disable()
+    settings = settings_from(config)
+    if settings.log.format == "json":
+        _load_structlog_alone()
     from daemon import app
 
-    settings = settings_from(config)
     try:
         with asyncio.Runner(loop_factory=_fastest_loop()) as runner:
             runner.run(app.serve(settings, environment(), new_store=new_store))
@@ -47,6 +52,20 @@ def run_command(config: Path | None, new_store: bool) -> None:
         if expected is None:
             raise
         raise CommandFailure(str(_first(expected))) from None
+
+
+def _load_structlog_alone() -> None:
+    """Load structlog without rich, which it takes where it is, to draw tracebacks for people: 5 MB
+    that a log of JSON has no use for. To Python, None among the modules means that there is none.
+    """
+    modules = cast("dict[str, object]", sys.modules)
+    if "rich" in modules or "structlog" in modules:
+        return
+    modules["rich"] = None
+    try:
+        import_module("structlog")
+    finally:
+        del modules["rich"]
 
 
 def _fastest_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -54,7 +56,6 @@ from daemon.core.rules.label_names import service_in
 from daemon.core.rules.rule import Rule
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.units import quantity
-from daemon.diagnosing.gather import DossierGatherer
 from daemon.instrumentation import QUIET, UNTRACED, Observer, Tracer
 from daemon.intake.counterparts import write_counterpart
 from daemon.measuring import evidence, queries, revision_health, verify
@@ -73,6 +74,9 @@ from daemon.recovering.dry_run import dry_run
 from daemon.recovering.step_context import Actions, Findings, StepContext
 from daemon.reporting.reviews import KeepsReviews, write_review
 from daemon.repository import IncidentRepository
+
+if TYPE_CHECKING:
+    from daemon.diagnosing.gather import DossierGatherer
 
 _log = structlog.get_logger()
 
@@ -144,7 +148,6 @@ class Executor:
         self._dependencies = dependencies
         self._turns: defaultdict[str, MeasuringQueue] = defaultdict(MeasuringQueue)
         self._dry_runs: dict[str, asyncio.Task[None]] = {}
-        self._dossiers = DossierGatherer(repository, dependencies.diagnosis)
         self.step_context = StepContext(
             actions=dependencies.actions,
             limits=dependencies.limits,
@@ -158,6 +161,12 @@ class Executor:
             withdrawn=dependencies.withdrawn,
             tracer=dependencies.tracer,
         )
+
+    @cached_property
+    def _dossiers(self) -> DossierGatherer:
+        from daemon.diagnosing.gather import DossierGatherer  # with the first dossier
+
+        return DossierGatherer(self._repository, self._dependencies.diagnosis)
 
     def _closed(self, scopes: Sequence[str], now: datetime) -> Freeze | None:
         """What keeps actions of these scopes from starting: the calendar, or maintenance."""
@@ -371,20 +380,18 @@ class Executor:
 
     async def _look(self, rule: Rule, incident: Incident) -> Findings:
         """What the metrics say now, for the last look before a step acts."""
-        survey, dependencies = self._survey(rule, incident), self._dependencies
+        survey, limits = self._survey(rule, incident), self._dependencies.limits
         if incident.confirmed is None:
             return Findings(None, {}, "")
         onset = onset_facts(incident).onset_from or incident.opened_at
-        own = await self._own_targets(survey)
         service = service_in(incident.group_labels)[0] or "service"
-        storm_window = dependencies.limits.storm_window
         # The monitoring that is to be believed is the one that measures this service; what begins
         # elsewhere at the same time, the store knows.
         metrics = survey.metrics
         reading, outage, alerting, upstream = await asyncio.gather(
             verify.read_recovery_now(survey, rule.verify, incident.confirmed),
-            queries.outage(metrics, survey.now, dependencies.outage, own),
-            queries.alerting(metrics, survey.now, storm_window, service),
+            self._outage(survey),
+            queries.alerting(metrics, survey.now, limits.storm_window, service),
             self._upstream_alerting(rule, onset - SLACK, survey.now),
         )
         return Findings(reading, survey.query_log, outage, alerting, upstream)
@@ -398,6 +405,11 @@ class Executor:
             for name, matchers in alerts.items()
         )
         return any(await asyncio.gather(*asked))
+
+    async def _outage(self, survey: Survey) -> str:
+        """Why the monitoring as a whole is not to be believed; empty if it is."""
+        own = await self._own_targets(survey)
+        return await queries.outage(survey.metrics, survey.now, self._dependencies.outage, own)
 
     async def _own_targets(self, survey: Survey) -> str:
         """What selects the `up` of the service's own targets; empty if nobody can say."""

@@ -252,12 +252,9 @@ def random_letters(count: int) -> str:
 
 def matching(
     rules: RuleBook, group_labels: Mapping[str, str], alert: Alert
-) -> list[tuple[Rule | None, Labels]]:
+) -> Sequence[tuple[Rule | None, Labels]]:
     """The rules of an alert, each with its group; or no rule, and Alertmanager's own group."""
-    found = rules.find(alert.labels)
-    if found:
-        return [(rule, rule.group(alert.labels)) for rule in found]
-    return [(None, {**group_labels, "alertname": alert.name})]
+    return rules.grouped(alert.labels) or [(None, {**group_labels, "alertname": alert.name})]
 
 
 def _changed_alerts(incident: Incident, concern: Concern) -> tuple[e.AlertsReceived, ...]:

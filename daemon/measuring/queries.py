@@ -63,6 +63,8 @@ class Survey:
     max_age: timedelta
     server_name: str = ""
     query_log: dict[str, str] = field(default_factory=dict)
+    _under_way: dict[tuple[str, datetime], asyncio.Task[QueryAnswer]] = field(default_factory=dict)
+    """The queries that are not answered yet. Whoever asks the same meanwhile waits for that one."""
 
     async def instant(self, template: str, window: timedelta | None = None) -> QueryAnswer:
         """The answer now; `$window` is `window`."""
@@ -229,7 +231,13 @@ class Survey:
         return f" of Prometheus {self.server_name}" if self.server_name else ""
 
     async def _now(self, query: str) -> QueryAnswer:
-        return await self._query(query, lambda: self.metrics.instant(query, self.now))
+        key = query, self.now
+        asked = self._under_way.get(key)
+        if asked is None:
+            answer = self._query(query, lambda: self.metrics.instant(query, self.now))
+            asked = self._under_way[key] = asyncio.create_task(answer)
+            asked.add_done_callback(lambda _: self._under_way.pop(key))
+        return await asked
 
     async def _query(self, query: str, call: Callable[[], Awaitable[QueryAnswer]]) -> QueryAnswer:
         self.query_log[query] = "no answer"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from datetime import timedelta
 from statistics import median
 
@@ -25,12 +26,23 @@ async def read_recovery_now(
     try:
         if survey.spec.kind == "threshold":
             return await _threshold(survey, verify, problem)
-        await survey.require_fresh()
-        if survey.spec.kind == "counts":
-            return await _counts(survey, verify, problem)
-        return await _value(survey, verify, problem)
+        read = _counts if survey.spec.kind == "counts" else _value
+        return await _if_fresh(survey, read(survey, verify, problem))
     except Unmeasurable as trouble:
         return RecoveryReading(at=survey.now, state="unreadable", reason=trouble.reason)
+
+
+async def _if_fresh(
+    survey: Survey, reading: Coroutine[None, None, RecoveryReading]
+) -> RecoveryReading:
+    """The reading, which is asked for beside whether it is fresh. A monitoring outage explains an
+    empty answer, so freshness has the first word."""
+    fresh, found = await asyncio.gather(survey.require_fresh(), reading, return_exceptions=True)
+    if isinstance(fresh, BaseException):
+        raise fresh
+    if isinstance(found, BaseException):
+        raise found
+    return found
 
 
 async def _counts(survey: Survey, verify: VerifySpec, problem: Problem) -> RecoveryReading:

@@ -141,7 +141,7 @@ class Attempt:
         params = self.action.Params.model_validate(dict(incident.step(self.number).params))
         context = await self._context(incident)
         evidence, found = await self._evidence(incident, params, context)
-        stopped = await self._frozen(incident) or await self._others(incident, found)
+        stopped = await self._barred(incident, found)
         would = attempt_ended("done", "rehearsed", ready.summary)
         return stopped or self._doubt(incident, evidence) or would
 
@@ -163,7 +163,7 @@ class Attempt:
     ) -> Outcome | None:
         """Ask all of it once more, and journal the evidence with what follows if all is well."""
         evidence, found = await self._evidence(incident, params, context)
-        closed = await self._frozen(incident) or await self._others(incident, found)
+        closed = await self._barred(incident, found)
         stopped: list[Outcome] = []
 
         def look(now: Incident) -> tuple[e.Event, ...]:
@@ -240,6 +240,11 @@ class Attempt:
             monitoring=found.outage,
         )
         return evidence, found
+
+    async def _barred(self, incident: Incident, found: Findings) -> Outcome | None:
+        """Whether a freeze, or others that have begun to alert, keep it from acting."""
+        frozen, others = await asyncio.gather(self._frozen(incident), self._others(incident, found))
+        return frozen or others
 
     async def _frozen(self, incident: Incident) -> Outcome | None:
         """Whether a freeze has come since the step was started."""
@@ -334,8 +339,8 @@ class Attempt:
 
     async def _context(self, incident: Incident) -> ActionContext:
         target = incident.step(self.number).target
-        seen = await self.repository.journal.changes(target)
-        marks = await self.repository.journal.marks(target)
+        journal = self.repository.journal
+        seen, marks = await asyncio.gather(journal.changes(target), journal.marks(target))
         problem = incident.confirmed
         healthy = None
         if problem is not None and problem.baseline_from and problem.baseline_until:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -121,13 +122,13 @@ async def outlook(
         if isinstance(aimed, Outlook):
             views[number] = aimed
             continue
-        guard = await repository.journal.guard(
-            aimed.target, incident.id, scope, step_context.limits, now
-        )
-        guard = replace(guard, freeze=guard.freeze or closed)
         # A suspect that another system reported, or a version metric, has a subject of its own.
         blamed = suspect.subject if suspect and suspect.aim == aimed.target else aimed.target
-        history = await repository.journal.changes(blamed)
+        guard, history = await asyncio.gather(
+            repository.journal.guard(aimed.target, incident.id, scope, step_context.limits, now),
+            repository.journal.changes(blamed),
+        )
+        guard = replace(guard, freeze=guard.freeze or closed)
         live = history[-1].item if history else ""
         views[number] = Outlook(target=aimed.target, guard=guard, live=live)
     return views

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
@@ -49,8 +50,6 @@ from daemon.recovering.step_context import Actions, misfit
 from daemon.reporting.reviews import read_review
 from daemon.reporting.status import Loading, StatusReport
 from daemon.repository import IncidentRepository, UnknownIncident
-from daemon.web.api.incident_view import incident_view
-from daemon.web.api.schemas import IncidentView
 from daemon.web.auth.authenticator import Authenticator
 from daemon.web.auth.identity import Identity
 from daemon.web.auth.webhook_secrets import Hooks
@@ -59,6 +58,9 @@ from daemon.web.errors import HttpProblem
 from daemon.web.links.signed_links import SignedLinks
 from daemon.web.request_log import PERSON_KEY as WHO
 from daemon.web.site.chart import described, svg
+
+if TYPE_CHECKING:
+    from daemon.web.api.schemas import IncidentView
 
 __all__ = ["WebContext", "raw_body"]
 
@@ -270,6 +272,8 @@ class WebContext:
 
     def view(self, incident: Incident) -> IncidentView:
         """The incident as it stands now."""
+        from daemon.web.api.incident_view import incident_view  # once somebody looks
+
         document = self.links.document(incident.id)
         config = self.config_of(incident)
         veterans, rule = self.veterans(incident.rule), config.rules.rules.get(incident.rule)

@@ -57,7 +57,7 @@ class HealthRoutes:
 
         Answered when it is done: 422 with every mistake if they are broken, and then the old
         ones stay in force. `changed` names the settings that only a restart puts in force, and
-        `error` says why the settings file could not be read.
+        `error` says why the settings file could not be read. A 422 names those settings too.
         """
         person = await self._context.person(request, "admin")
         done = await self._context.reload(person)
@@ -67,4 +67,8 @@ class HealthRoutes:
             return web.json_response(answer)
         detail = f"the old rules stay in force:\n{done.error}"
         errors = [RequestMistake(detail=line) for line in done.error.splitlines()]
+        if done.settings.changed:
+            # It may be the mend itself: a command that was allowed a minute ago, say.
+            changed = ", ".join(done.settings.changed)
+            detail += f"\nchanged in the settings, and not in force before a restart: {changed}"
         raise HttpProblem(422, "The rules are broken", detail, errors=errors)

@@ -12,6 +12,6 @@ def missing_client() -> str | None:
     if find_spec("kubernetes_asyncio") is not None:
         return None
     return (
-        "this needs the client of Kubernetes, which is not installed: "
+        "this needs the client of Kubernetes, which is not installed; "
         "pip install 'stopgap[kubernetes]'"
     )

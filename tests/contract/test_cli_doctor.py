@@ -7,6 +7,7 @@ import io
 import json
 import os
 import socket
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -22,6 +23,7 @@ from daemon.cli.doctor import context as installation
 from daemon.core.rules.label_values import KnownValues
 from daemon.onboarding.findings import Finding
 from daemon.watching.label_values import note_of
+from recovery_actions.kubernetes import installed
 from tests.contract.damage import damage, delete
 from tests.contract.kubernetes_double import Cluster, served
 from tests.contract.kubernetes_pods import NAMESPACE
@@ -315,6 +317,31 @@ async def test_rights_in_a_cluster_are_tried_and_nothing_is_changed(
     told = poor.of(f"kubernetes {NAMESPACE}")[0]
     assert (told.state, "patch" in told.text) == ("wrong", True)
     assert "get and patch" in told.mend
+
+
+async def test_without_the_client_of_kubernetes_the_rules_say_what_to_install(
+    examine: Examines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "kubernetes_asyncio", None)
+    installed.missing_client.cache_clear()
+    try:
+        found = await examine()
+    finally:
+        installed.missing_client.cache_clear()
+    told = [one for one in found.of("rules") if "pip install 'stopgap[kubernetes]'" in one.text]
+    assert len(told) == 3, "the feed and two steps"
+    assert found.of("kubernetes") == []
+    assert not [one for one in found.found if "defect" in one.text]
+
+
+async def test_without_opentelemetry_the_settings_say_what_to_install(
+    examine: Examines, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "stopgap.yaml").write_text(SETTINGS + "tracing: {endpoint: 'http://127.0.0.1:9'}\n")
+    monkeypatch.setitem(sys.modules, "daemon.adapters.tracing", None)
+    told = (await examine()).said("`tracing.endpoint` is set")
+    assert (told.check, told.state) == ("settings", "wrong")
+    assert "pip install 'stopgap[otel]'" in told.text + told.mend
 
 
 async def test_what_would_refuse_a_step_is_told_beforehand(examine: Examines, home: Path) -> None:

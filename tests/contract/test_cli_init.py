@@ -263,7 +263,8 @@ async def test_rules_for_a_server_that_the_settings_do_not_have_are_warned_of(
         made = await asyncio.to_thread(stopgap, tmp_path, *asks)
         assert (made.code, made.err) == (0, "")
         assert f"Note: {other.url} is no Prometheus of stopgap.yaml" in made.out
-        assert "would be measured by http://main:9090: name it in `prometheus.servers`" in made.out
+        assert "would be measured by http://main:9090: set `prometheus.url` to it; or" in made.out
+        assert "name it in `prometheus.servers`, and `prometheus: NAME` in each rule" in made.out
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,7 @@ async def test_freezes_are_made_listed_and_lifted_by_scope(rig: Rig) -> None:
 
 
 async def test_observed_decisions_are_told(rig: Rig) -> None:
-    assert "give a rule `mode: observe` first" in (await runs("observed")).out
+    assert "rules with `mode: observe` write one at each incident" in (await runs("observed")).out
     await rig.happens(
         e.StepObserved(step=1, action="rollback", target="shop", reason="", text="all allows it")
     )

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
+import aiohttp
 import pytest
 
-from daemon.app.notifiers import _apprise_installed
+from daemon.app.notifiers import NotifierBuilder
+from daemon.config.settings import Settings
+from daemon.core.people.roster import Roster
 from daemon.core.rules.rule import read_rule
 from daemon.core.rules.rule_checks import check_rules
 from daemon.core.values.outcome import Permanent
+from daemon.core.values.yaml_document import one_document
 from recovery_actions.kubernetes import installed, watch, workload_action
+from tests.contract.test_cli_init import Runs
+from tests.contract.test_cli_init import stopgap as stopgap  # a fixture
 
 RULE = """\
 rule: checkout
@@ -41,7 +48,44 @@ def test_an_action_upon_a_workload_is_not_allowed_without_it(
     assert "pip install 'stopgap[kubernetes]'" in refused
 
 
-def test_apprise_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+ROSTER = """\
+people:
+  ada: {name: Ada, contact: [{console: true}, {apprise: env:ADA_APPRISE}]}
+policies:
+  first: {tiers: [{notify: [ada], wait: 5m}]}
+default_policy: first
+channels:
+  room: {apprise: env:ROOM_APPRISE}
+"""
+
+
+@pytest.fixture
+def without_apprise(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "apprise", None)
-    with pytest.raises(Permanent, match=r"pip install 'stopgap\[apprise\]'"), _apprise_installed():
-        import apprise  # noqa: F401
+    for name in ("ADA_APPRISE", "ROOM_APPRISE"):
+        monkeypatch.setenv(name, "json://phones.example.org")
+
+
+@pytest.mark.usefixtures("without_apprise")
+async def test_without_apprise_no_daemon_begins() -> None:
+    roster = one_document(ROSTER, "roster.yaml").read(Roster)
+    async with aiohttp.ClientSession() as session:
+        builder = NotifierBuilder(Settings(), session, lambda reference: reference)
+        for build, place in ((builder.ways, "people.ada.contact"), (builder.channels, "channels")):
+            with pytest.raises(Permanent, match=r"pip install 'stopgap\[apprise\]'") as told:
+                build(roster)
+            assert str(told.value).startswith(place)
+
+
+@pytest.mark.usefixtures("without_apprise")
+def test_check_says_it_before_a_daemon_does(tmp_path: Path, stopgap: Runs) -> None:
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules/roster.yaml").write_text(ROSTER)
+    (tmp_path / "stopgap.yaml").write_text("listen: 127.0.0.1:0\n")
+    ended = stopgap(tmp_path, "check")
+    told = [line for line in ended.out.splitlines() if "pip install 'stopgap[apprise]'" in line]
+    assert ended.code == 1
+    assert [line.partition("roster.yaml: ")[2].partition(": ")[0] for line in told] == [
+        "people.ada.contact",
+        "channels.room",
+    ]

@@ -38,6 +38,8 @@ NOT_RUN = {
     "kubectl": "there is no cluster",
     "psql": "wants a superuser; the database that it makes is made by the test of the next block",
     "amtool check-config /etc/": "of the reader's own file; ours is checked below",
+    "install -o prometheus": "wants the user of Alertmanager's package",
+    "mkdir -p /etc/stopgap": "a folder of the machine itself",
 }
 """The commands of `console` blocks that are not ours, by how they begin, and why they are shown and
 not run. Ours are parsed, here, and not run because they page somebody, act on a target, or want
@@ -131,6 +133,11 @@ def test_html_and_addresses_in_markdown_are_harmless() -> None:
     assert '<a href="/help/y#z">c</a>' in guide.body
     assert '<a href="https://d.example/?a=1&amp;b=2" rel="noreferrer">d</a>' in guide.body
     assert '<td data-name="i">&lt;img src=x&gt;</td>' in guide.body
+
+
+def test_what_is_wider_than_the_page_is_scrolled_also_by_the_keyboard() -> None:
+    guide = read_guide("x", "# A\n\nB.\n\n```yaml\na: <pre>\n```\n", {"x"})
+    assert '<pre tabindex="0"><code class="language-yaml">a: &lt;pre&gt;' in guide.body
 
 
 # ── the files that they show ─────────────────────────────────────────────────────────────────

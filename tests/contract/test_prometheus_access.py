@@ -33,6 +33,7 @@ from daemon.config.sections import PrometheusServerSettings, PrometheusSettings
 from daemon.config.settings import Settings
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.outgoing import NOTHING_ALLOWED
+from tests.acceptance.prometheus_double import PrometheusDouble
 from tests.contract.papers import Papers
 from tests.contract.test_cli_init import Prometheus as AskedByInit
 from tests.contract.test_cli_init import Runs
@@ -284,6 +285,22 @@ async def test_a_token_that_was_exchanged_is_read_again(gateway: Gateway, papers
         count = len(gateway.asked)
         await prometheus.instant("up", NOW)
         assert len(gateway.asked) == count + 1
+
+
+async def test_a_gateway_gets_the_cookie_back_that_it_gave_last() -> None:
+    told: list[str | None] = []
+
+    async def balanced(request: web.Request) -> web.Response:
+        told.append(request.cookies.get("server"))
+        answer = web.json_response({"status": "success", "data": ONE})
+        answer.set_cookie("server", str(len(told)))
+        return answer
+
+    async with PrometheusDouble(instead=balanced).serving() as double:
+        with closing(Prometheus(double.url, 2, 1)) as prometheus:
+            for _ in range(3):
+                await prometheus.instant("up", NOW)
+    assert told == [None, "1", "2"]
 
 
 async def test_no_redirect_takes_our_headers_to_somebody_else(gateway: Gateway) -> None:

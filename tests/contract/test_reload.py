@@ -88,6 +88,18 @@ class TestOverHttp:
         assert answer["title"] == "The rules are broken"
         assert answer["detail"].startswith("the old rules stay in force:\nrules/checkout.yaml:7:")
 
+    async def test_beside_broken_rules_it_names_settings_that_would_mend_them(self) -> None:
+        """A command that was allowed in the settings since the start is not allowed yet."""
+        async with reloading("admin") as rig:
+            waiting = PendingSettings(changed=("commands.allow",))
+            rig.loading = Loading(at=START, failed_at=START, error=BROKEN, settings=waiting)
+            _, answer = await rig.asks("POST", "/-/reload", ADA)
+        assert answer["detail"].splitlines()[1:] == [
+            BROKEN,
+            "changed in the settings, and not in force before a restart: commands.allow",
+        ]
+        assert [x["detail"] for x in answer["errors"]] == [BROKEN]
+
 
 class TestCommand:
     async def runs(self, rig: Rig, patch: pytest.MonkeyPatch) -> Ended:

@@ -9,8 +9,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from daemon.app.builders import WATCHES, unrestricted
 from daemon.app.rule_cases import house_for
+from daemon.app.watches import WATCHES, unrestricted
 from daemon.conduct.executor import Stage
 from daemon.config.active import ActiveConfig
 from daemon.config.drill_settings import StagingTarget

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.app.builders import WATCHES, unrestricted
 from daemon.app.rule_cases import house_for
+from daemon.app.watches import WATCHES, unrestricted
 from daemon.cli import main
 from daemon.config.rules_folder import read_ruleset
 from daemon.config.settings import Settings

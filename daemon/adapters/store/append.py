@@ -9,13 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import datetime
+from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, case, func, select, true, update
+from sqlalchemy import Connection, Select, bindparam, case, func, select, true, update
 
 from daemon.adapters.store import locks
 from daemon.adapters.store.ledger import LastRow, Ledger, Line, find_last, last_row, packed
-from daemon.adapters.store.replicas import lease_fault, moment_column, not_owner
+from daemon.adapters.store.replicas import (
+    lease_fault,
+    moment_column,
+    moment_values,
+    not_owner,
+)
 from daemon.adapters.store.schema import (
     events,
     head_has_routes,
@@ -60,12 +66,17 @@ class Append(NamedTuple):
     fence: Fence | None = None
 
 
+_OPEN = select(heads.c.key, heads.c.incident).where(
+    heads.c.key.in_(bindparam("keys", expanding=True)), head_is_open
+)
+
+
 def find_open(connection: Connection, keys: Sequence[str]) -> dict[str, str]:
     """The ids of the open incidents with these keys, by key."""
     found: dict[str, str] = {}
     for some in portions(keys):
-        query = select(heads.c.key, heads.c.incident).where(heads.c.key.in_(some), head_is_open)
-        found.update((row.key, row.incident) for row in connection.execute(query))
+        rows = connection.execute(_OPEN, {"keys": some})
+        found.update((row.key, row.incident) for row in rows)
     return found
 
 
@@ -238,18 +249,17 @@ class _End(NamedTuple):
         return lease_fault(fence, self.lease_until, self.now, there=there)
 
 
-def _ends(
-    connection: Connection, incidents: Collection[str], clock: Callable[[], datetime]
-) -> dict[str, _End]:
-    """All that an append is judged by, by one statement: writers of other replicas wait."""
+@cache
+def _asking_for_ends(dialect: str) -> Select[Any]:
+    """The statement of `_ends`, composed once: that costs more than to carry it out."""
     newest = last_row().subquery()
-    query = (
+    return (
         select(
             *(heads.c[name] for name in ("incident", "seq", "closed_at", "owner", "format")),
             events.c.digest,
             replicas_table.c.instance,
             replicas_table.c.lease_until,
-            moment_column(connection, clock),
+            moment_column(dialect),
             *(newest.c[name].label(f"last_{name}") for name in LastRow._fields),
         )
         .outerjoin_from(
@@ -259,9 +269,16 @@ def _ends(
         )
         .outerjoin(replicas_table, replicas_table.c.name == heads.c.owner)
         .outerjoin(newest, true())
-        .where(heads.c.incident.in_(incidents))
+        .where(heads.c.incident.in_(bindparam("incidents", expanding=True)))
         .with_for_update(of=heads)
     )
+
+
+def _ends(
+    connection: Connection, incidents: Collection[str], clock: Callable[[], datetime]
+) -> dict[str, _End]:
+    """All that an append is judged by, by one statement: writers of other replicas wait."""
+    asked = {"incidents": list(incidents), **moment_values(connection, clock)}
     found = {}
     for (
         incident,
@@ -274,7 +291,7 @@ def _ends(
         until,
         now,
         *last,
-    ) in connection.execute(query):
+    ) in connection.execute(_asking_for_ends(connection.dialect.name), asked):
         known = LastRow(*last) if last[0] is not None else None
         found[incident] = _End(
             seq, closed_at, digest or "", owner, form, instance, until, now, known

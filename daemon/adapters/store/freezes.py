@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, select, update
+from sqlalchemy import BindParameter, ColumnElement, Connection, bindparam, select, update
 
 from daemon.adapters.store.ledger import Ledger, Line, packed
 from daemon.adapters.store.schema import freezes_table, to_stamp
@@ -12,7 +12,7 @@ from daemon.adapters.store.statements import insert
 from daemon.core.recovery.guardrails import Freeze
 
 
-def stands(now: datetime) -> ColumnElement[bool]:
+def stands(now: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
     """The condition of a freeze that is neither thawed nor over.
 
     When it began is not asked: a decision made just before a freeze and carried out just after
@@ -23,14 +23,16 @@ def stands(now: datetime) -> ColumnElement[bool]:
     )
 
 
+_IN_FORCE = (
+    select(*(freezes_table.c[name] for name in Freeze.model_fields))
+    .where(stands(bindparam("now")))
+    .order_by(freezes_table.c.at.desc(), freezes_table.c.scope)
+)
+
+
 def in_force(now: datetime, connection: Connection) -> list[Freeze]:
     """The freezes that stand, of all scopes, the newest first."""
-    query = (
-        select(*(freezes_table.c[name] for name in Freeze.model_fields))
-        .where(stands(now))
-        .order_by(freezes_table.c.at.desc(), freezes_table.c.scope)
-    )
-    return [Freeze(**row) for row in connection.execute(query).mappings()]
+    return [Freeze(**row) for row in connection.execute(_IN_FORCE, {"now": now}).mappings()]
 
 
 def add_freeze(ledger: Ledger, freeze: Freeze, connection: Connection) -> None:

@@ -86,9 +86,12 @@ def last_row() -> Select[Any]:
     return select(*columns).order_by(ledger.c.number.desc()).limit(1)
 
 
+_LAST_ROW = last_row()
+
+
 def find_last(connection: Connection) -> LastRow | None:
     """The last row; None if there is none."""
-    row = connection.execute(last_row()).one_or_none()
+    row = connection.execute(_LAST_ROW).one_or_none()
     return None if row is None else LastRow(*row)
 
 

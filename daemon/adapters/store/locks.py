@@ -7,11 +7,24 @@ there is no gap in which somebody else could freeze, lock or spend. What it mean
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import cache
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, literal, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    bindparam,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
 
 from daemon.adapters.store.freezes import in_force
 from daemon.adapters.store.schema import (
@@ -50,6 +63,40 @@ _OF_CONCURRENT = (
     heads.c.onset_from.is_not(None).label("dated"),
     heads.c.opened_at,
     heads.c.recovered_at,
+)
+
+
+_HOLDER = select(actions_table.c.incident).where(
+    actions_table.c.target == bindparam("target"), action_runs
+)
+_LAST_FINISHED = (
+    select(actions_table.c.incident, actions_table.c.finished_at)
+    .where(
+        actions_table.c.target == bindparam("target"),
+        actions_table.c.incident != bindparam("incident"),
+        actions_table.c.finished_at > actions_table.c.started_at,
+    )
+    .order_by(actions_table.c.finished_at.desc())
+    .limit(1)
+)
+_OPENED_SINCE = select(heads.c.key).where(heads.c.opened_at > bindparam("since")).distinct()
+# Not BETWEEN: PostgreSQL takes no collated parameter there.
+_SHARED = and_(
+    heads.c.onset_from >= bindparam("widest"),
+    heads.c.onset_from <= bindparam("end"),
+    heads.c.onset_until >= bindparam("begin"),
+)
+_UNDATED = and_(head_is_open, heads.c.onset_from.is_(None), heads.c.opened_at >= bindparam("begin"))
+_CONCURRENT = (
+    select(*_OF_CONCURRENT)
+    .where(
+        heads.c.incident != bindparam("incident"),
+        heads.c.rule != "",
+        or_(heads.c.suspect == "", heads.c.suspect != bindparam("suspect")),
+        or_(_SHARED, _UNDATED),
+    )
+    .order_by(heads.c.onset_from.is_(None), heads.c.opened_at, heads.c.incident)
+    .limit(MOST_CONCURRENT)
 )
 
 
@@ -111,9 +158,7 @@ def give_back(connection: Connection, incident: str, now: datetime, *, acted: bo
 
 def _holder(connection: Connection, target: str) -> str:
     """The incident whose action runs on the target, or an empty string."""
-    found: str | None = connection.scalar(
-        select(actions_table.c.incident).where(actions_table.c.target == target, action_runs)
-    )
+    found: str | None = connection.scalar(_HOLDER, {"target": target})
     return found or ""
 
 
@@ -121,18 +166,8 @@ def _last_finished(
     connection: Connection, target: str, incident: str
 ) -> tuple[str, datetime | None]:
     """Which other incident last acted on the target, and when it finished."""
-    row = (
-        connection.execute(
-            select(actions_table.c.incident, actions_table.c.finished_at)
-            .where(
-                actions_table.c.target == target,
-                actions_table.c.incident != incident,
-                actions_table.c.finished_at > actions_table.c.started_at,
-            )
-            .order_by(actions_table.c.finished_at.desc())
-            .limit(1)
-        )
-    ).one_or_none()
+    named = {"target": target, "incident": incident}
+    row = connection.execute(_LAST_FINISHED, named).one_or_none()
     return ("", None) if row is None else (row.incident, row.finished_at)
 
 
@@ -141,25 +176,32 @@ def _started(
 ) -> dict[Level, int]:
     """How many actions started by themselves at each level that counts: on any target, by any
     incident (also this one), and whatever became of them; in a drill those of its own run."""
-    levels = [level for level in limits.budgets if scope.name(level)]
+    levels = tuple(level for level in limits.budgets if scope.name(level))
     if not levels:
         return {}
-    alike = [func.count().filter(_NAMED[level] == scope.name(level)) for level in levels]
-    recent = actions_table.c.started_at > now - limits.budget_window
-    by_itself = actions_table.c.by_person.is_(False)
-    here = actions_table.c.incident.startswith(id_prefix(scope.drill), autoescape=True)
-    beside = here if scope.drill else ~action_of_drill
-    query = select(*alike).select_from(actions_table).where(recent, by_itself, beside)
-    counts = connection.execute(query).one()
+    beside = ~action_of_drill
+    if scope.drill:
+        beside = actions_table.c.incident.startswith(id_prefix(scope.drill), autoescape=True)
+    named: dict[str, Any] = {level: scope.name(level) for level in levels}
+    named["since"] = now - limits.budget_window
+    counts = connection.execute(_started_since(levels).where(beside), named).one()
     return dict(zip(levels, counts, strict=True))
+
+
+@cache
+def _started_since(levels: tuple[Level, ...]) -> Select[Any]:
+    """How many at each of these levels, which are parameters of that name, as is `since`."""
+    recent = actions_table.c.started_at > bindparam("since")
+    by_itself = actions_table.c.by_person.is_(False)
+    alike = [func.count().filter(_NAMED[level] == bindparam(level)) for level in levels]
+    counted: Sequence[ColumnElement[Any]] = alike
+    return select(*counted).select_from(actions_table).where(recent, by_itself)
 
 
 def _alerting(connection: Connection, scope: ActionScope, limits: Limits, now: datetime) -> int:
     """How many services, this one included, have an incident that opened a moment ago."""
-    recent = heads.c.opened_at > now - limits.storm_window
-    keys = connection.execute(
-        select(heads.c.key).where(recent, _beside(scope)).distinct()
-    ).scalars()
+    query, since = _OPENED_SINCE.where(_beside(scope)), now - limits.storm_window
+    keys = connection.execute(query, {"since": since}).scalars()
     return len({scope.service, *map(service_of, keys)})
 
 
@@ -179,25 +221,14 @@ def _concurrent(
     if cause is None:
         return ()
     begin, end = cause.begin - SLACK, cause.end + SLACK
-    # Not BETWEEN: PostgreSQL takes no collated parameter there.
-    shared = and_(
-        heads.c.onset_from >= begin - WIDEST,
-        heads.c.onset_from <= end,
-        heads.c.onset_until >= begin,
-    )
-    undated = and_(head_is_open, heads.c.onset_from.is_(None), heads.c.opened_at >= begin)
-    query = (
-        select(*_OF_CONCURRENT)
-        .where(
-            heads.c.incident != incident,
-            heads.c.rule != "",
-            _beside(scope),
-            or_(heads.c.suspect == "", heads.c.suspect != cause.suspect),
-            or_(shared, undated),
-        )
-        .order_by(heads.c.onset_from.is_(None), heads.c.opened_at, heads.c.incident)
-        .limit(MOST_CONCURRENT)
-    )
+    named = {
+        "incident": incident,
+        "suspect": cause.suspect,
+        "widest": begin - WIDEST,
+        "begin": begin,
+        "end": end,
+    }
+    found = connection.execute(_CONCURRENT.where(_beside(scope)), named)
     return tuple(
         ConcurrentIncident(
             incident=row.incident,
@@ -210,5 +241,5 @@ def _concurrent(
             opened_at=row.opened_at,
             recovered_at=row.recovered_at,
         )
-        for row in connection.execute(query)
+        for row in found
     )

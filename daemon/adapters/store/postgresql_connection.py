@@ -37,7 +37,7 @@ def require_driver(place: object) -> Any:
         import psycopg
     except ImportError as error:
         raise Permanent(
-            f"{place} needs the driver of PostgreSQL, which is not installed ({error}): "
+            f"{place} needs the driver of PostgreSQL, which is not installed ({error}); "
             "pip install 'stopgap[postgresql]'"
         ) from error
     return psycopg

@@ -6,7 +6,7 @@ none of its own that is any better than ours, and there the daemon's is taken.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -14,9 +14,9 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     DateTime,
+    bindparam,
     delete,
     func,
-    literal,
     select,
     update,
 )
@@ -197,8 +197,9 @@ class SqlReplicas:
 
     def _leased_now(self, connection: Connection) -> datetime | None:
         """The database's time, if we have a lease now."""
-        columns = (replicas_table.c.lease_until, moment_column(connection, self._clock))
-        row = connection.execute(select(*columns).where(_is(self._fence))).one_or_none()
+        query = select(replicas_table.c.lease_until, moment_column(connection.dialect.name))
+        values = moment_values(connection, self._clock)
+        row = connection.execute(query.where(_is(self._fence)), values).one_or_none()
         if row is None or lease_fault(self._fence, *row, there=True):
             return None
         now: datetime = row[1]
@@ -221,11 +222,17 @@ def database_now(connection: Connection, clock: Callable[[], datetime]) -> datet
     return clock()
 
 
-def moment_column(connection: Connection, clock: Callable[[], datetime]) -> ColumnElement[datetime]:
-    """The same as a column, for a statement that asks for more."""
-    if connection.dialect.name == "postgresql":
+def moment_column(dialect: str) -> ColumnElement[datetime]:
+    """The same as a column, for a statement that asks for more; it is carried out with
+    `moment_values`."""
+    if dialect == "postgresql":
         return func.clock_timestamp(type_=DateTime(timezone=True))
-    return literal(clock(), type_=replicas_table.c.lease_until.type)
+    return bindparam("moment", type_=replicas_table.c.lease_until.type)
+
+
+def moment_values(connection: Connection, clock: Callable[[], datetime]) -> Mapping[str, datetime]:
+    """The parameters of a statement with `moment_column`."""
+    return {} if connection.dialect.name == "postgresql" else {"moment": clock()}
 
 
 def lease_fault(fence: Fence, until: datetime | None, now: datetime, *, there: bool) -> str:

@@ -22,6 +22,7 @@ from daemon.core.values.outcome import Permanent, Temporary
 from daemon.onboarding.findings import Finding, good, judge_preflight, warning, wrong
 from recovery_actions.kubernetes.client import JSON_PATCH, ClusterClient
 from recovery_actions.kubernetes.errors import Forbidden, Missing
+from recovery_actions.kubernetes.installed import missing_client
 from recovery_actions.kubernetes.names import Workload, WorkloadParams
 from recovery_actions.reasons import ActionReason
 
@@ -89,6 +90,8 @@ async def _looked_at(installation: Installation, step: _Step) -> tuple[bool, Fin
 
 async def check_kubernetes(installation: Installation) -> AsyncIterator[Finding]:
     """Whether each workload that a rule names is there, and ours to watch and to change."""
+    if missing_client() is not None:
+        return  # the rules say so
     client = installation.workshop.shared(ClusterClient)
     well = []
     for workload, changes in _workloads(installation).items():
@@ -135,6 +138,8 @@ def _steps(installation: Installation) -> Iterator[_Step | Finding]:
                 params = action.Params.model_validate(spec.params)
             except ValidationError:
                 continue  # the rules say so
+            if action.allowed(params) is not None:
+                continue  # the rules say so, as of a client that is not installed
             yield _Step(rule.rule, number, spec.action, params)
 
 

@@ -26,6 +26,7 @@ from daemon.adapters.store import (
     must_not_be_missing,
     open_store,
 )
+from daemon.app.tracing import require_tracing
 from daemon.cli.client import own_url
 from daemon.cli.doctor.context import Installation, parted
 from daemon.config.access import AccessSettings
@@ -40,7 +41,7 @@ _VERSION = re.compile(r'^stopgap_build_info\{[^}]*version="([^"]*)"', re.MULTILI
 
 
 async def check_settings(installation: Installation) -> AsyncIterator[Finding]:
-    """Whether people can use the links that they get."""
+    """Whether people can use the links that they get, and what the settings want is installed."""
     settings = installation.settings
     host = urlsplit(settings.external_url).hostname or ""
     if host in LOOPBACK:
@@ -52,6 +53,7 @@ async def check_settings(installation: Installation) -> AsyncIterator[Finding]:
     if not (auth.webhook_token or auth.webhook_certificates or auth.webhook_signing_secret):
         text = "anybody on this machine can deliver alerts"
         yield warning("settings", text, "set `auth.webhook_token`, and give it to Alertmanager")
+    require_tracing(settings)
 
 
 async def check_rules_folder(installation: Installation) -> AsyncIterator[Finding]:

@@ -21,7 +21,7 @@ async def check_targets(installation: Installation) -> AsyncIterator[Finding]:
     known = await _kept(installation, rules) if rules else {}
     for rule in rules:
         place = f"rule {rule.rule}"
-        hidden = undiscoverable(rule, app.LISTING)
+        hidden = undiscoverable(rule, app.listing_watches())
         if hidden:
             text, mend = parted(Temporary(hidden))
             yield warning(place, text, mend)

@@ -8,10 +8,7 @@ import click
 
 from daemon.cli.client import CommandFailure, call, remote_options
 
-_NEEDS = (
-    "this needs the MCP library: python -m pip install 'mcp>=2.3' in Stopgap's environment, or "
-    "install Stopgap as stopgap[mcp]"
-)
+_NEEDS = "this needs the MCP library, which is not installed; pip install 'stopgap[mcp]'"
 
 
 @click.command("mcp")

@@ -134,7 +134,7 @@ def _case(
 def placed(found: Sequence[Case], onset: datetime, bounds: OnsetBounds, facts: Facts) -> list[Case]:
     """Leave out what is too old, and clear what came too late, was replaced, or is elsewhere."""
     placed_cases: list[Case] = []
-    newest: dict[str, datetime] = {}
+    next_one: dict[str, datetime] = {}
     for case in sorted(found, key=lambda c: order(c.change), reverse=True):
         change, lead = case.change, onset - case.began
         cleared = ""
@@ -142,13 +142,14 @@ def placed(found: Sequence[Case], onset: datetime, bounds: OnsetBounds, facts: F
             cleared = f"it began {span_words(-lead)} after the onset"
         elif lead > (LONG_ROLLOUT if change.rolling else SUSPECT_WINDOW):
             continue
-        elif change.subject in newest:
-            at = clock_time(newest[change.subject])
+        elif change.subject in next_one:
+            at = clock_time(next_one[change.subject])
             cleared = f"it was replaced at {at}, before the trouble began"
+            next_one[change.subject] = change.at
         elif not _concerns(case, facts):
             cleared = f"it was reported for {_labels(change.labels)}, not for this incident"
         else:
-            newest[change.subject] = change.at
+            next_one[change.subject] = change.at
         placed_cases.append(replace(case, cleared=cleared, outside=bool(cleared)))
     return placed_cases
 

@@ -235,16 +235,23 @@ def _weigh(
         first = max(bisect_right(ends, onset), 1)
         base = family.base(first)
         [before], shapes = family.likelihoods([(0, first, base)]), []
+        # Of all climbs that are not over yet: where the top is does not matter to the slope.
+        climbing: float | None = None
         for climb in climbs:
             # From there on the level has risen as far as it does.
             full = max(bisect_left(begins, onset + climb, first), first)
             if full == first:
                 if first not in jumps:
                     jumps[first] = _fit(family, (), first, len(measured), base)
-                shapes.append(before + _PRIORS[climb] + jumps[first])
-                continue
-            rising = _parts(begins, ends, first, full, onset, climb)
-            fit = _fit(family, rising, full, len(measured), base)
+                fit = jumps[first]
+            elif onset + climb >= ends[-1]:
+                if climbing is None:
+                    rising = _parts(begins, ends, first, full, onset, climb)
+                    climbing = _fit(family, rising, full, len(measured), base)
+                fit = climbing
+            else:
+                rising = _parts(begins, ends, first, full, onset, climb)
+                fit = _fit(family, rising, full, len(measured), base)
             shapes.append(before + _PRIORS[climb] + fit)
         most = max(shapes)
         parts = [math.exp(shape - most) for shape in shapes]

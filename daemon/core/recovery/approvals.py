@@ -5,7 +5,7 @@ They live in `approvals.yaml` beside the rules and are written by `stopgap appro
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -64,9 +64,7 @@ class Approvals(Frozen):
 
     def current(self, rule: Rule, step: int) -> Approval | None:
         """The entry for this very content of the step; of several, the one that ends last."""
-        contents = rule.contents_of(rule.step(step))
-        entries = [a for a in self._of(rule, step) if a.content in contents]
-        return max(entries, key=lambda a: a.until, default=None)
+        return _current(self._of(rule, step), rule.contents_of(rule.step(step)))
 
     def state_of(self, rule: Rule, step: int, now: datetime) -> tuple[ApprovalState, str]:
         """Whether this step may run by itself now, and the sentence that says why (not)."""
@@ -74,32 +72,21 @@ class Approvals(Frozen):
         command = f"`stopgap approve {rule.rule} --step {step}`"
         if not entries:
             return "not_approved", f"nobody has approved it to run by itself; see {command}"
-        entry = self.current(rule, step)
+        contents = rule.contents_of(rule.step(step))
+        entry = _current(entries, contents)
         if entry is None:
-            return "approval_void", f"{self.changed_text(rule, step)}; see {command}"
+            return "approval_void", f"{_changed_text(entries, contents, rule, step)}; see {command}"
         until = f"{entry.until:%Y-%m-%d %H:%M} UTC"
         if entry.until <= now:
             return "approval_expired", f"the approval by {entry.by} ended {until}; see {command}"
-        changed = self.changed_text(rule, step)
+        changed = _changed_text(entries, contents, rule, step)
         text = f"pre-approved by {entry.by} until {until}"
         return "valid", f"{text}; {changed}" if changed else text
 
     def changed_text(self, rule: Rule, step: int) -> str:
         """What was changed since the step was approved, and which of it voids the approval, in
         words; empty if nothing was, or nobody has approved it."""
-        entries = self._of(rule, step)
-        entry = self.current(rule, step) or (entries[-1] if entries else None)
-        if entry is None:
-            return ""
-        changes = changes_since(entry.saw, rule, rule.step(step)) if entry.saw else []
-        since = f"{entry.by} approved it on {entry.at:%Y-%m-%d}"
-        if changes:
-            return f"changed since {since}: {changes_text(changes)}"
-        return (
-            ""
-            if entry.content in rule.contents_of(rule.step(step))
-            else f"it was changed after {since}"
-        )
+        return _changed_text(self._of(rule, step), rule.contents_of(rule.step(step)), rule, step)
 
     def _of(self, rule: Rule, step: int) -> list[Approval]:
         return [a for a in self.approvals if (a.rule, a.step) == (rule.rule, step)]
@@ -118,6 +105,26 @@ class Approvals(Frozen):
             ]
         }
         return _HEADING + yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+
+
+def _current(entries: Sequence[Approval], contents: Collection[str]) -> Approval | None:
+    """Of the entries of a step that is these contents the one that counts."""
+    fitting = (a for a in entries if a.content in contents)
+    return max(fitting, key=lambda a: a.until, default=None)
+
+
+def _changed_text(
+    entries: Sequence[Approval], contents: Collection[str], rule: Rule, step: int
+) -> str:
+    """`Approvals.changed_text`, of a step that has these entries and is these contents."""
+    entry = _current(entries, contents) or (entries[-1] if entries else None)
+    if entry is None:
+        return ""
+    changes = changes_since(entry.saw, rule, rule.step(step)) if entry.saw else []
+    since = f"{entry.by} approved it on {entry.at:%Y-%m-%d}"
+    if changes:
+        return f"changed since {since}: {changes_text(changes)}"
+    return "" if entry.content in contents else f"it was changed after {since}"
 
 
 def unknown_steps(approvals: Approvals, rules: Sequence[Rule]) -> list[tuple[int, str]]:

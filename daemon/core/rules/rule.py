@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
@@ -342,6 +342,10 @@ def _hashed(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+MOST_GROUPED = 1000
+"""Of so many alerts a RuleBook remembers at most which rules they have."""
+
+
 class RuleBook:
     """All rules in force, and the index over them. `files`: in which file each rule stands."""
 
@@ -349,10 +353,23 @@ class RuleBook:
         self.files = files or {}
         self.rules = {rule.rule: rule for rule in rules}
         self._index = MatcherIndex((rule.match, rule) for rule in self.rules.values())
+        self._grouped: dict[tuple[tuple[str, str], ...], Sequence[tuple[Rule, Labels]]] = {}
 
     def find(self, labels: Mapping[str, str]) -> list[Rule]:
         """The rules whose matchers all hold for these labels."""
         return self._index.find(labels)
+
+    def grouped(self, labels: Mapping[str, str]) -> Sequence[tuple[Rule, Labels]]:
+        """The same, each with its group. What fires is told again and again, so the newest are
+        remembered."""
+        alike = tuple(labels.items())
+        found = self._grouped.get(alike)
+        if found is None:
+            if len(self._grouped) >= MOST_GROUPED:
+                self._grouped.clear()
+            found = [(rule, rule.group(labels)) for rule in self.find(labels)]
+            self._grouped[alike] = found
+        return found
 
 
 _KEY = json.JSONEncoder(ensure_ascii=False)

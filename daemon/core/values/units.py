@@ -31,7 +31,9 @@ from daemon.core.values.formats import quantity as quantity
 class Frozen(BaseModel):
     """An immutable value. Unknown fields are mistakes, not extras."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", ser_json_inf_nan="constants", defer_build=True
+    )
 
 
 def _text_schema(pattern: str, description: str) -> WithJsonSchema:

@@ -6,16 +6,10 @@ from pydantic import Field
 
 from daemon.core.response.call_answers import SNOOZES, DeclineCall, SnoozeCall
 from daemon.core.values.units import Frozen
-from daemon.web.api.operation import (
-    ApiOperation,
-    Call,
-    IncidentAfter,
-    IncidentPath,
-    do,
-    incident_operation,
-)
+from daemon.web.api.operation import ApiOperation, Call, IncidentPath, do, incident_operation
 from daemon.web.api.people import ReasonBody
 from daemon.web.api.request_parsing import Lasting
+from daemon.web.api.schemas import IncidentAfter
 from daemon.web.context import WebContext
 
 _TAG = "people"

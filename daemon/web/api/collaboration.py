@@ -9,15 +9,8 @@ from daemon.core.response.command import TEXT_LENGTH
 from daemon.core.response.help_packet import vendor_ticket
 from daemon.core.values.units import Frozen
 from daemon.web.api.collaboration_view import vendor_views
-from daemon.web.api.operation import (
-    ApiOperation,
-    Call,
-    IncidentAfter,
-    IncidentPath,
-    do,
-    incident_operation,
-)
-from daemon.web.api.schemas import VendorView
+from daemon.web.api.operation import ApiOperation, Call, IncidentPath, do, incident_operation
+from daemon.web.api.schemas import IncidentAfter, VendorView
 from daemon.web.context import WebContext
 from daemon.web.errors import HttpProblem
 

@@ -29,14 +29,13 @@ from daemon.web.api.incident_view import diagnosis_view
 from daemon.web.api.operation import (
     ApiOperation,
     Call,
-    IncidentAfter,
     IncidentPath,
     carried_out,
     do,
     incident_operation,
 )
 from daemon.web.api.people import ReasonBody
-from daemon.web.api.schemas import DiagnosisView
+from daemon.web.api.schemas import DiagnosisView, IncidentAfter
 from daemon.web.context import WebContext
 from daemon.web.errors import HttpProblem
 

@@ -25,15 +25,9 @@ from daemon.core.values.units import Frozen
 from daemon.reporting.figures import read_figures
 from daemon.reporting.follow_ups import read_follow_ups
 from daemon.web.api.incidents import EPOCH
-from daemon.web.api.operation import (
-    ApiOperation,
-    Call,
-    IncidentAfter,
-    IncidentPath,
-    do,
-    incident_operation,
-)
+from daemon.web.api.operation import ApiOperation, Call, IncidentPath, do, incident_operation
 from daemon.web.api.request_parsing import Count, Lasting, When
+from daemon.web.api.schemas import IncidentAfter
 from daemon.web.context import WebContext
 
 _TAG = "learning"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Container, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import Any, Generic, Literal, TypeVar, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, get_args, get_type_hints
 
 from aiohttp import web
 from pydantic import BaseModel
@@ -21,10 +21,12 @@ from daemon.core.response.command import Command, InvalidCommand, NotPossible, S
 from daemon.core.values.units import Frozen
 from daemon.web.api.assistance import by_assistant, note_assistant
 from daemon.web.api.request_parsing import expected_seq, read_path, read_query, read_sent
-from daemon.web.api.schemas import IncidentView
 from daemon.web.auth.identity import Access, Identity
 from daemon.web.context import IncidentMoved, WebContext, raw_body
 from daemon.web.errors import Happened, HttpProblem
+
+if TYPE_CHECKING:
+    from daemon.web.api.schemas import IncidentAfter
 
 PathModel = TypeVar("PathModel")
 QueryModel = TypeVar("QueryModel")
@@ -185,14 +187,10 @@ class IncidentPath(Frozen):
     id: str
 
 
-class IncidentAfter(Frozen):
-    """The incident as it is after that."""
-
-    incident: IncidentView
-
-
 async def do(context: WebContext, call: Call[Any, Any, Any], command: Command) -> IncidentAfter:
     """Carry out a command, and tell the incident as it is then. Raises as `carried_out` does."""
+    from daemon.web.api.schemas import IncidentAfter  # of no use to whoever brings alerts alone
+
     return IncidentAfter(incident=context.view(await carried_out(context, call, command)))
 
 

@@ -14,12 +14,12 @@ from daemon.web.api.assistance import by_assistant
 from daemon.web.api.operation import (
     ApiOperation,
     Call,
-    IncidentAfter,
     IncidentPath,
     do,
     incident_operation,
     surface_of,
 )
+from daemon.web.api.schemas import IncidentAfter
 from daemon.web.context import WebContext
 from daemon.web.errors import HttpProblem
 

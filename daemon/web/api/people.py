@@ -21,14 +21,8 @@ from daemon.core.response.commands import (
 )
 from daemon.core.response.role_commands import AnswerRequest, FillRole, LeaveRole
 from daemon.core.values.units import Frozen, Whole
-from daemon.web.api.operation import (
-    ApiOperation,
-    Call,
-    IncidentAfter,
-    IncidentPath,
-    do,
-    incident_operation,
-)
+from daemon.web.api.operation import ApiOperation, Call, IncidentPath, do, incident_operation
+from daemon.web.api.schemas import IncidentAfter
 from daemon.web.context import WebContext
 from daemon.web.errors import HttpProblem
 

@@ -23,7 +23,6 @@ from daemon.core.values.units import Frozen
 from daemon.web.api.operation import (
     ApiOperation,
     Call,
-    IncidentAfter,
     IncidentPath,
     carried_out,
     do,
@@ -31,6 +30,7 @@ from daemon.web.api.operation import (
 )
 from daemon.web.api.people import ReasonBody
 from daemon.web.api.request_parsing import Count, Lasting
+from daemon.web.api.schemas import IncidentAfter
 from daemon.web.context import WebContext
 
 _TAG = "plan"

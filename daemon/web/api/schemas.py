@@ -402,3 +402,9 @@ class IncidentView(Frozen):
     document: str
     review: str
     seq: int
+
+
+class IncidentAfter(Frozen):
+    """The incident as it is after that."""
+
+    incident: IncidentView

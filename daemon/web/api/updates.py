@@ -15,16 +15,9 @@ from daemon.core.response.update_commands import (
 )
 from daemon.core.values.units import Frozen, Whole
 from daemon.web.api.incident_view import updates_view
-from daemon.web.api.operation import (
-    ApiOperation,
-    Call,
-    IncidentAfter,
-    IncidentPath,
-    do,
-    incident_operation,
-)
+from daemon.web.api.operation import ApiOperation, Call, IncidentPath, do, incident_operation
 from daemon.web.api.request_parsing import Lasting
-from daemon.web.api.schemas import Stamp, UpdateView
+from daemon.web.api.schemas import IncidentAfter, Stamp, UpdateView
 from daemon.web.context import WebContext
 
 _TAG = "updates"

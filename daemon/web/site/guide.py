@@ -45,6 +45,8 @@ def read_guide(name: str, text: str, names: Collection[str]) -> Guide:
     for token in body:
         token.children = _led(token.children or [], names)
     html = markdown.renderer.render(body, markdown.options, {})
+    # Wide blocks are scrolled, for a wrapped line reads as two; so the keyboard has to reach them.
+    html = html.replace("<pre>", '<pre tabindex="0">')
     return Guide(name, _plain(title), _plain(summary), Markup(html))  # noqa: S704
 
 

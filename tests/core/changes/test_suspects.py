@@ -18,6 +18,7 @@ from daemon.core.changes.suspects import (
     unseen,
 )
 from daemon.core.incident import events as e
+from daemon.core.values.units import clock_time
 from tests.core.build import MINUTE, SECOND, ago, make_alert, make_change, make_incident
 
 ONSET = ago(10)
@@ -88,6 +89,18 @@ def test_an_older_change_of_the_same_subject_is_acquitted() -> None:
     newest = make_change("v3", ago(11), "v2")
     found = suspect([newest, make_change("v2", ago(30), "v1")], ONSET, WITHIN)
     assert (found.verdict, found.change) == ("suspect", newest)
+
+
+def test_each_older_change_tells_when_the_next_one_replaced_it() -> None:
+    chain = [
+        make_change(item, ago(minutes)) for item, minutes in (("v1", 30), ("v2", 20), ("v3", 11))
+    ]
+    told = {one.change.item: one.acquitted for one in suspect(chain, ONSET, WITHIN).candidates}
+    assert told == {
+        "v3": "",
+        "v2": f"it was replaced at {clock_time(ago(11))}, before the trouble began",
+        "v1": f"it was replaced at {clock_time(ago(20))}, before the trouble began",
+    }
 
 
 def test_a_change_after_the_onset_does_not_acquit_the_one_before() -> None:

@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from daemon.core.measurement import onset_interval
 from daemon.core.measurement.onset_interval import (
+    CLIMBS,
     CountsFamily,
     OnsetInterval,
     Stretch,
@@ -79,6 +81,17 @@ def test_what_can_be_told_of_a_climb_holds_its_onset(lasts: float) -> None:
     ]
     assert sum(not i.earliest <= ONSET <= i.latest for i in told) <= 2
     assert median(i.climb for i in told) > 30
+
+
+@pytest.mark.parametrize("after", [20.0, 400.0, 3000.0])
+def test_each_climb_weighs_as_much_as_if_it_were_tried_alone(after: float) -> None:
+    measured = stretches(counted(random.Random(5), jump(0.01, 0.2), 20.0, -900, after), 60.0)  # noqa: S311
+    family, begin, end = CountsFamily(measured, 1.0), measured[0].end, measured[-1].end
+    together = onset_interval._weigh(measured, family, begin, end, 40, CLIMBS)
+    for number, climb_seconds in enumerate(CLIMBS):
+        alone = onset_interval._weigh(measured, family, begin, end, 40, [climb_seconds])
+        expected = [moment.shapes[0] for moment in alone]
+        assert [moment.shapes[number] for moment in together] == pytest.approx(expected)
 
 
 def test_a_jump_is_no_climb() -> None:

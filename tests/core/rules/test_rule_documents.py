@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field
 
-from daemon.core.rules.rule import Rule, RuleBook, incident_key, load, read_rule
+from daemon.core.rules.rule import MOST_GROUPED, Rule, RuleBook, incident_key, load, read_rule
 from daemon.core.rules.rule_checks import check_rules
 from daemon.core.values.units import Frozen
 from daemon.core.values.yaml_document import Mistakes, YamlDocument, documents, one_document
@@ -325,6 +325,17 @@ def test_the_steps_of_a_rule_have_different_contents() -> None:
 
 
 # ── what a rule is ───────────────────────────────────────────────────────────────────────────
+
+
+def test_alerts_have_their_rules_and_groups_however_many_came_before() -> None:
+    rule = make_rule()
+    book = RuleBook([rule])
+    told = [{"alertname": "CheckoutFails", "service": f"s{n}"} for n in range(MOST_GROUPED + 5)]
+    for labels in (*told, *told):
+        expected = [(one, one.group(labels)) for one in book.find(labels)]
+        assert book.grouped(labels) == expected
+        assert book.grouped(dict(reversed(labels.items()))) == expected
+    assert book.grouped({"alertname": "Other"}) == []
 
 
 def test_the_rules_of_an_alert_are_found() -> None:

@@ -14,7 +14,7 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, get_args
 
-from pydantic import Field, TypeAdapter
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from daemon.core.incident.events.amendments import *
 from daemon.core.incident.events.base import BaseEvent
@@ -66,7 +66,7 @@ Event = Annotated[
     Field(discriminator="kind"),
 ]
 
-_EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+_EVENT: TypeAdapter[Event] = TypeAdapter(Event, config=ConfigDict(defer_build=True))
 _KINDS: Mapping[str, type[BaseEvent]] = {
     kind.model_fields["kind"].default: kind for kind in get_args(get_args(Event)[0])
 }
@@ -122,3 +122,12 @@ def decode(text: str, format: int = FORMAT) -> Event:  # noqa: A002
     except ValueError:
         pass  # something in it is new: a value, or a field within a field
     return WrittenByNewer(of=kind, written_in=format)
+
+
+def build_validators() -> None:
+    """Build what checks, reads and writes events; it would else be built with the first of each
+    kind. Any thread may do it beside the others."""
+    models: tuple[type[Frozen], ...] = (*_KINDS.values(), Draft, Entry)
+    for model in models:
+        model.model_rebuild()
+    _EVENT.rebuild()
