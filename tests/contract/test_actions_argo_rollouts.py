@@ -136,7 +136,7 @@ async def test_another_canary_is_left_alone(action: ArgoRolloutsAbort, rollouts:
 async def test_a_canary_that_changes_at_the_last_moment_is_left_alone(
     action: ArgoRolloutsAbort, rollouts: Rollouts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client = action._client
+    client = type(action._client)
     send = client.patch
 
     async def late(*arguments: Any, **options: Any) -> Any:

@@ -346,7 +346,9 @@ class Referee:
             closed = self._closed.get(incident.id)
             measurable = incident.rule in setting.book().rules
             if closed is not None and not (incident.review and incident.recorded == measurable):
-                late = self.now - max(closed, calm_since) > DONE_IN
+                # Partial answers are not kept as an incident's samples: they are asked for again.
+                held_up = calm_since if not incident.review else max(calm_since, self._warned())
+                late = self.now - max(closed, held_up) > DONE_IN
                 what = "has no review" if not incident.review else "has no samples kept"
             elif closed is None and measurable and incident.problem is None:
                 late = self.now - max(self._opened[incident.id], calm_since) > DONE_IN
@@ -355,6 +357,12 @@ class Referee:
                 continue
             if late:
                 self.fail("what is due is done", f"{incident.id} {what}")
+
+    def _warned(self) -> float:
+        """Until when Prometheus has answered with warnings, as of now."""
+        faults = self.outside.scenario.faults if not self.outside.calm else ()
+        warned = [fault for fault in faults if fault.kind == "prometheus warns"]
+        return max((min(f.at + f.lasts, self.now) for f in warned if f.at <= self.now), default=0.0)
 
     def _snoozed(self, incident: Incident) -> bool:
         """Whether somebody has answered a call: not now, or not I."""
