@@ -345,7 +345,9 @@ class Referee:
                 continue
             closed = self._closed.get(incident.id)
             measurable = incident.rule in setting.book().rules
-            if closed is not None and not (incident.review and incident.recorded == measurable):
+            # One that was closed before it was measured has no samples to keep.
+            kept = incident.recorded or not measurable or incident.problem is None
+            if closed is not None and not (incident.review and kept):
                 # Partial answers are not kept as an incident's samples: they are asked for again.
                 held_up = calm_since if not incident.review else max(calm_since, self._warned())
                 late = self.now - max(closed, held_up) > DONE_IN
