@@ -65,6 +65,8 @@ class MaintenanceKeeper:
         self._tells = tells
         self._told: set[str] | None = None
         """What was told, as the notes have it; None where another replica does the telling."""
+        self._unnoted: set[str] = set()
+        """What this process has told, and could not note: the store was away just then."""
         self._changed = asyncio.Event()
 
     @property
@@ -132,6 +134,7 @@ class MaintenanceKeeper:
 
     async def look(self) -> None:
         """Tell what is to be told now, and forget what is long over. Raises Temporary."""
+        await self._note()
         if not self._tells():
             self._told = None
             return
@@ -176,6 +179,14 @@ class MaintenanceKeeper:
         except (Temporary, Permanent) as error:
             _log.warning("maintenance windows cannot be read now", error=str(error))
 
+    async def _note(self) -> None:
+        """Note what was told, also for another replica that has taken over the telling. Raises
+        Temporary, Permanent."""
+        if self._unnoted:
+            noted = self._unnoted.union(await self._notes.read(_NOTE))
+            await self._notes.write(_NOTE, sorted(noted))
+            self._unnoted.clear()
+
     async def _tell(self, window: MaintenanceWindow, stage: WindowStage, known: set[str]) -> None:
         config, now = self._active.now, self._repository.clock()
         for name, audience in config.roster.audiences.items():
@@ -190,7 +201,8 @@ class MaintenanceKeeper:
                 message = Message("", update, 1, name, title, text, "", "early", "", now)
                 if await self._posted(channel, message):
                     known.add(told)
-                    await self._notes.write(_NOTE, sorted(known))
+                    self._unnoted.add(told)
+                    await self._note()
 
     async def _posted(self, name: str, message: Message) -> bool:
         """Whether nothing is left to be done about it: the channel took it, or never will."""

@@ -10,6 +10,7 @@ import pytest
 from daemon.core.incident import events as e
 from daemon.core.recovery.maintenance import MaintenanceWindow
 from daemon.core.response.declaring import Declaration
+from daemon.core.values.outcome import Temporary
 from daemon.intake.declaring import declare
 from daemon.notifying.maintenance import Misplaced
 from tests.fakes import START
@@ -187,6 +188,31 @@ async def test_audiences_are_told_before_at_the_beginning_and_at_the_end_once(
     assert len(outside) == 3
     assert all(text.endswith(": the checkout may be slow") for text in outside)
     assert not any("ada" in text or "database" in text for text in outside)
+
+
+async def test_what_could_not_be_noted_when_it_was_told_is_noted_later_and_told_once(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = Stage(stage.folder, roster_text=WITH_AUDIENCES)
+    write, left = stage.notes.write, 2
+
+    async def fails_at_first(name: str, values: Sequence[str]) -> None:
+        nonlocal left
+        if any("/ended/" in value for value in values) and left:
+            left -= 1
+            raise Temporary("the store does not answer")
+        await write(name, values)
+
+    monkeypatch.setattr(stage.notes, "write", fails_at_first)
+    async with stage.daemon() as daemon:
+        await daemon.at(100)
+        await announced(daemon, 500, 900, "team:payments", "the checkout may be slow")
+        await daemon.at(1100)
+    assert not left
+    async with stage.daemon() as daemon:  # or another replica, which knows what is noted alone
+        await daemon.at(1300)
+    told = [message.title for message in stage.boards["room"].posts]
+    assert len([title for title in told if "is over" in title]) == 1
 
 
 @pytest.mark.parametrize(
