@@ -264,13 +264,15 @@ def fresh(
 
 
 def overtaken(alert: Alert, known: Alert | None) -> bool:
-    """Whether this is the end of an earlier firing than the one that we already know of."""
-    return (
-        known is not None
-        and alert.status == "resolved"
-        and known.status == "firing"
-        and alert.ends_at <= known.starts_at
-    )
+    """Whether it tells of an earlier firing, or of its end, than the firing that we know of.
+
+    Deliveries overtake each other, and two Alertmanagers may each have a start of their own; taken
+    for the later one's start, the earlier would let its end, which may come late too, end both.
+    """
+    if known is None or known.status != "firing":
+        return False
+    told = alert.ends_at if alert.status == "resolved" else alert.starts_at
+    return told < known.starts_at or (alert.status == "resolved" and told == known.starts_at)
 
 
 def milliseconds(moment: datetime) -> int:

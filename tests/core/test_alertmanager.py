@@ -230,4 +230,8 @@ def test_the_end_of_an_earlier_firing_does_not_end_a_later_one() -> None:
     assert not overtaken(late, made("firing", 0))
     assert not overtaken(late, made("resolved", 6, 7))
     assert not overtaken(late, None)
-    assert not overtaken(made("firing", 0), made("firing", 6))
+    # Were it taken for the start, its end at 5 would end what fires since 6.
+    assert overtaken(made("firing", 0), made("firing", 6))
+    assert not overtaken(made("firing", 6), made("firing", 6))
+    assert not overtaken(made("firing", 7), made("firing", 6))
+    assert not overtaken(made("firing", 0), made("resolved", 6, 7))
