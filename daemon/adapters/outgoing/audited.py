@@ -53,19 +53,21 @@ def _install() -> None:
             _installed = True
 
 
-def _look(event: str, given: tuple[Any, ...]) -> None:
-    policy = _here.policy
+def _look(event: str, given: tuple[Any, ...], here: _OfThread = _here) -> None:
+    # `here` is a default, for a hook is also asked while the interpreter ends, when the names of
+    # a module are gone.
+    policy = here.policy
     if policy is None:
         return
     if event == "socket.getaddrinfo":
-        _here.name = _text(given[0])
+        here.name = _text(given[0])
     elif event in _CONNECTS:
         opened, address = given
         if opened.family in _INTERNET and isinstance(address, tuple):
             try:
                 _judge(policy, _text(address[0]), int(address[1]))
             except AddressRefused as refusal:
-                _here.refused = refusal
+                here.refused = refusal
                 opened.close()  # libraries do that for an OSError alone
                 raise
 

@@ -65,7 +65,9 @@ def _of(incident: Incident) -> Ending:
         "review": bool(incident.review),
         "samples": incident.recorded,
         "dossier": incident.causes.dossier is not None,
-        "updates": sorted({u.draft.stage for u in updates}),
+        # Whether the first one comes before the first decision or after it is a matter of
+        # milliseconds where both are due at once, as when maintenance ends.
+        "updated": {"at the end" if u.draft.stage == "late" else "before" for u in updates},
         "defects": len(incident.defects),
         "waiting pages": sorted(
             page.queued.page
