@@ -268,7 +268,8 @@ class Conductor:
             if current.closed is not None and wake_at is None and not flight.tasks:
                 return True
             # While effects are under way their end decides anew, so a note would be void at once.
-            idle = not flight.tasks and not bell.is_set()
+            # What is closed is taken up at a start for what is pending, not for a time noted.
+            idle = current.closed is None and not flight.tasks and not bell.is_set()
             if idle and wake_at is not None and wake_at - self._repository.clock() >= NOTED:
                 await self._repository.note_wake(current, wake_at)
         except Stale:

@@ -360,9 +360,7 @@ class Executor:
     async def _step(self, incident: str, order: RunStep) -> None:
         current = await self._repository.load(incident)
         rule = self._active.now.rules.rules.get(current.rule)
-        if incident in self._dry_runs:
-            # Two preflights of one target at once could each refuse the other.
-            await asyncio.wait([self._dry_runs[incident]])
+        await self._dry_run_over(incident)
         await steps.run_step(self._repository, incident, rule, order, self.step_context)
 
     async def _rehearse(self, incident: str, effect: Rehearse) -> None:
@@ -370,13 +368,22 @@ class Executor:
         if not effect.asked:
             await steps.rehearse(self._repository, incident, rule, effect.step, self.step_context)
             return
-        self._dry_runs[incident] = asyncio.create_task(
+        await self._dry_run_over(incident)
+        own = self._dry_runs[incident] = asyncio.create_task(
             dry_run(self._repository, incident, rule, effect.step, self.step_context)
         )
         try:
-            await self._dry_runs[incident]
+            await own
         finally:
-            self._dry_runs.pop(incident).cancel()
+            own.cancel()
+            # One that is given up may end only after the next one has begun.
+            if self._dry_runs.get(incident) is own:
+                del self._dry_runs[incident]
+
+    async def _dry_run_over(self, incident: str) -> None:
+        """Two preflights of one target at once could each refuse the other."""
+        if incident in self._dry_runs:
+            await asyncio.wait([self._dry_runs[incident]])
 
     async def _look(self, rule: Rule, incident: Incident) -> Findings:
         """What the metrics say now, for the last look before a step acts."""

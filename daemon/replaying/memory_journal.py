@@ -32,6 +32,7 @@ from daemon.core.ports.journal import (
     OpeningOutcome,
     RuleOpenings,
     SequenceConflict,
+    require_entry,
 )
 from daemon.core.ports.replicas import Fence, NotOwner
 from daemon.core.ports.urgency import Urgency
@@ -132,6 +133,7 @@ class MemoryJournal:
         urgency: Urgency = Urgency.NORMAL,
         fence: Fence | None = None,
     ) -> None:
+        require_entry(drafts, state, claim, release, marks)
         row = self.rows[incident]
         if row.seq != expected:
             raise SequenceConflict

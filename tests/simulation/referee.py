@@ -199,7 +199,9 @@ class Referee:
                 text = f"{name} started by itself and is {standing}"
                 self.fail("a confirmed problem and a valid approval", text)
             self._budgets(name, before, at)
-        if state.vetoed_by or before.paused_by or before.closed is not None:
+        # What a person orders while they have paused the automation, they mean.
+        paused = before.paused_by and not state.ordered
+        if state.vetoed_by or paused or before.closed is not None:
             stopped = f"vetoed {state.vetoed_by}, paused {before.paused_by}, {before.closed}"
             self.fail("no veto is passed over", f"{name} starts: {stopped}")
         service = before.group_labels.get("service", "")
@@ -242,7 +244,8 @@ class Referee:
             if other is run or other.target != run.target:
                 continue
             # Who goes on with an action knows by its token what is under way; nobody else may.
-            goes_on = other.token == run.token and other.life.gone_since(other.at)
+            left = other.life.gone_since(other.at) or not other.awaited
+            goes_on = other.token == run.token and left
             if other.ended_at is None and not goes_on:
                 text = f"{run.token} begins on {run.target} while {other.token} is at it"
                 self.fail("one action on a target", text)

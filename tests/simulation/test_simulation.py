@@ -46,6 +46,20 @@ def test_every_invariant_holds(part: int) -> None:
 # ── reproducible ─────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.parametrize(
+    "seed",
+    [
+        pytest.param(32176, id="what was told of maintenance and not noted was told again"),
+        pytest.param(32270, id="an earlier firing that came late took the start of the later one"),
+        pytest.param(41331, id="a dry run that was given up took the next one with it"),
+        pytest.param(50464, id="a closed incident was to be woken by a note in the store"),
+    ],
+)
+def test_nights_in_which_something_was_wrong(seed: int) -> None:
+    outcome = simulate(scenario_of(seed))
+    assert outcome.violation is None
+
+
 @pytest.mark.parametrize("seed", [0, 3])
 def test_a_seed_runs_twice_the_same_way(seed: int) -> None:
     """Seed 0 is on the stores in SQL, the other on those in memory."""

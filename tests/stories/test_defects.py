@@ -6,9 +6,11 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
+from daemon.core.incident import events as e
 from daemon.core.measurement.samples import QueryAnswer
-from tests.stories.stage import Stage, alert, healed_by
+from tests.stories.stage import ROSTER, Stage, alert, healed_by
 
 
 async def test_an_action_that_crashes_has_an_unknown_outcome_and_is_measured(stage: Stage) -> None:
@@ -95,3 +97,24 @@ async def test_deciding_that_crashes_for_one_incident_ends_no_other(
         await daemon.at(330)
         first = (await stage.incidents())[0]
         assert first.step(1).ask_reason or first.step(1).status != "waiting"
+
+
+async def test_what_a_closed_incident_still_has_to_tell_is_waited_for_without_a_crash(
+    stage: Stage,
+) -> None:
+    audience = "responders: {channels: [room], send: automatic}"
+    told = f"channels: {{room: {{console: true}}}}\naudiences: {{{audience}}}\n"
+    stage = Stage(stage.folder, roster_text=ROSTER + told)
+    with capture_logs() as logs:
+        async with stage.daemon() as daemon:
+            await daemon.at(180)
+            await daemon.receives(alert())
+            await daemon.at(240)
+            (incident,) = await stage.incidents()
+            stage.boards["room"].away = True
+            over = e.IncidentClosed(reason="by_person", text="ada: a test")
+            await daemon.repository.record(incident.id, lambda _: (over,), by="person:ada")
+            await daemon.at(400)
+            stage.boards["room"].away = False
+            await daemon.at(700)
+    assert not [line for line in logs if "crashed" in str(line["event"])]

@@ -34,6 +34,7 @@ from daemon.core.ports.journal import (
     KeyTaken,
     OpeningOutcome,
     RuleOpenings,
+    require_entry,
 )
 from daemon.core.ports.replicas import Fence
 from daemon.core.ports.urgency import Urgency
@@ -94,8 +95,7 @@ class SqlJournal:
         takes entries too (its review), but stays closed. ValueError if something needs the time
         and there is no draft to take it from.
         """
-        if not drafts and (claim or release or marks or state.closed):
-            raise ValueError("this append needs an entry, for it takes its time from there")
+        require_entry(drafts, state, claim, release, marks)
         append = appending.Append(
             incident, expected, drafts, state, claim, release, marks or {}, fence
         )

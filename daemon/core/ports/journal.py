@@ -312,3 +312,10 @@ class Journal(Protocol):
 
     async def marks(self, subject: str) -> dict[str, HealthMark]:
         """What measurements have said of each item of a subject; the newest mark wins."""
+
+
+def require_entry(drafts: Sequence[Draft], state: HeadState, *timed: object) -> None:
+    """ValueError if an append has no entry to take a time from, and `timed`, or that it closes the
+    incident, needs one."""
+    if not drafts and (state.closed or any(timed)):
+        raise ValueError("this append needs an entry, for it takes its time from there")
