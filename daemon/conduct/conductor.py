@@ -394,7 +394,9 @@ class Conductor:
     def _due(self, incident: str, decision: Decision, flight: _Flight) -> list[Effect]:
         """The effects that are neither under way, here or elsewhere, nor at rest."""
         now = self._repository.clock()
-        for key in [key for key, until in flight.resting.items() if until <= now]:
+        # Longer than the longest rest is one whose end was reckoned before the clock went back.
+        ends = flight.resting.items()
+        for key in [key for key, until in ends if not now < until <= now + 5 * _RETRY]:
             del flight.resting[key]
         due = []
         for effect in decision.effects:

@@ -409,6 +409,13 @@ def test_a_relapse_needs_two_impaired_readings() -> None:
     assert decided(*RECOVERED, *map(read, broken)).record == ()
 
 
+def test_an_alert_told_before_the_clock_went_back_is_not_read_for_again_and_again() -> None:
+    decision = decided(*RECOVERED, read(healthy(NOW)), (NOW + 5 * MINUTE, ALERTS))
+    assert ReadRecovery(0) not in decision.effects
+    assert decision.wake_at is not None
+    assert decision.wake_at > NOW
+
+
 # ── without a rule, and at the end ───────────────────────────────────────────────────────────
 
 

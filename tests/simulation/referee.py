@@ -262,7 +262,7 @@ class Referee:
             said = looks[-1].landed if looks else "nothing, for nobody looked"
             text = f"{run.token} is run again, and its target said {said}"
             self.fail("one run a step", text)
-        elif not last.life.gone_since(last.at):
+        elif last.awaited and not last.life.gone_since(last.at):
             self.fail(
                 "one run a step", f"{run.token} is run again by {run.life}; {last.life} lives"
             )

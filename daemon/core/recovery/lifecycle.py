@@ -247,7 +247,8 @@ def _watch(incident: Incident, rule: Rule, surroundings: Surroundings, now: date
         text = "held through the relapse watch"
         return recording(e.IncidentClosed(reason="recovered", text=text))
     fired_at = incident.alerts_changed_at or recovered_at
-    if incident.all_resolved or fired_at < recovered_at:
+    # One of the future was told before the clock went back, and says nothing of now.
+    if incident.all_resolved or not recovered_at <= fired_at <= now:
         again = at + verification.pace(rule, recovered_at, now)
     else:  # an alert says that it is back: look at once, and often
         again = at if at < fired_at else at + verification.pace(rule, fired_at, now)
