@@ -293,7 +293,9 @@ class Conductor:
     async def _outlook(self, incident: Incident, executor: Executor) -> dict[int, Outlook]:
         """What stands in the way of the steps that may be started now."""
         rule = executor.stage.active.now.rules.rules.get(incident.rule)
-        if rule is None or incident.phase not in MAY_START:
+        # While nothing is confirmed no verdict is waited for: a person may order the next step.
+        ordered = incident.confirmed is None and incident.phase == "verifying"
+        if rule is None or not (ordered or incident.phase in MAY_START):
             return {}
         return await outlook(self._repository, rule, incident, executor.step_context)
 

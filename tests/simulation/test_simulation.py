@@ -53,6 +53,7 @@ def test_every_invariant_holds(part: int) -> None:
         pytest.param(32270, id="an earlier firing that came late took the start of the later one"),
         pytest.param(41331, id="a dry run that was given up took the next one with it"),
         pytest.param(50330, id="after a clock step back an effect rested for as long"),
+        pytest.param(52398, id="a second order before anything was confirmed was decided for ever"),
         pytest.param(50464, id="a closed incident was to be woken by a note in the store"),
     ],
 )
