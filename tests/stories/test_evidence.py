@@ -123,9 +123,15 @@ async def test_a_person_may_start_it_although_nothing_is_confirmed(stage: Stage)
         await daemon.does(commanding.start, stage.rules[0], 2, "ada", who="ada")
         await daemon.at(260)
         incident = await daemon.incident()
-    assert incident.steps[2].outcome is not None
-    assert incident.steps[2].authority == "started by ada"
-    assert stage.actions["flag_off"].runs
+        assert incident.steps[2].outcome is not None
+        assert incident.steps[2].authority == "started by ada"
+        assert stage.actions["flag_off"].runs
+        # The other one, too, though the first has no verdict, and never will.
+        await daemon.does(commanding.start, stage.rules[0], 1, "ada", who="ada")
+        await daemon.at(300)
+        incident = await daemon.incident()
+    assert incident.steps[1].outcome is not None
+    assert stage.actions["rollback"].runs
 
 
 async def test_an_item_that_nobody_measured_is_vetted_by_its_life(stage: Stage) -> None:
