@@ -132,6 +132,13 @@ class IncidentRepository:
             self.opened.put_nowait(incident)
         return found
 
+    async def load_whole(self, incident: str) -> tuple[Incident, list[Entry]]:
+        """The incident as it stands, and its entries up to there: what is appended between the two
+        readings is in neither. Raises UnknownIncident, Temporary."""
+        found = await self.load(incident)
+        entries = await self.journal.read(incident)
+        return found, [entry for entry in entries if entry.seq <= found.seq]
+
     async def load_together(self, incidents: Sequence[str]) -> None:
         """Read these into memory, many by one statement; what `load` finds there it does not read.
         What is unreadable is left to `load`, which tells of it. Raises Temporary."""

@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 from structlog.testing import capture_logs
 
+from daemon.core.incident import events as e
 from daemon.core.values.outcome import Temporary
 from daemon.web.site import event_stream
 from daemon.web.site.event_stream import PageVersion
@@ -73,6 +74,27 @@ async def test_a_freeze_is_told_to_everybody(rig: Rig) -> None:
     page = await listening(rig, f"/incidents/{rig.id}")
     await rig.client.post("/freezes", headers=ADA, data={"reason": "x", "scope": "global"})
     assert "event: changed" in await told(page)
+
+
+async def test_a_page_is_of_one_moment_also_while_something_happens(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await rig.does("ack")
+    read, veto = rig.journal.read, e.StepVetoed(step=1, person="bo")
+
+    async def read_late(incident: str, after: int = 0) -> list[e.Entry]:
+        monkeypatch.setattr(rig.journal, "read", read)
+        await rig.happens(veto)
+        return await read(incident, after)
+
+    monkeypatch.setattr(rig.journal, "read", read_late)
+    answer = await rig.client.get(f"/incidents/{rig.id}", headers=ADA)
+    page = await answer.text()
+    assert "Veto: step 1" in page
+    assert veto.describe() not in page, "its timeline is newer than its plan"
+    monkeypatch.setattr(rig.journal, "read", read_late)
+    _, told = await rig.asks("GET", rig.path, ADA)
+    assert told["timeline"][-1]["seq"] == told["incident"]["seq"]
 
 
 async def test_other_incidents_do_not_disturb_a_page(rig: Rig) -> None:

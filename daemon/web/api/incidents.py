@@ -160,8 +160,7 @@ class IncidentReads:
         Its ETag begins with the number of its last entry. Deeds take it as `If-Match`, and then
         do nothing if more has happened meanwhile.
         """
-        incident = await self._context.repository.load(call.at.id)
-        entries = await self._context.repository.journal.read(incident.id)
+        incident, entries = await self._context.repository.load_whole(call.at.id)
         view = self._context.view(incident)
         # Strong: the clock and who could help change without an entry. Deeds compare its number.
         content = hashlib.sha256(view.model_dump_json().encode()).hexdigest()[:12]

@@ -135,8 +135,7 @@ class IncidentPage:
         return _drawn(finding_svg(chosen, chosen.curve))
 
     async def _read(self, request: web.Request) -> tuple[Incident, Rule | None, list[Entry]]:
-        incident = await self._context.repository.load(request.match_info["id"])
-        entries = await self._context.repository.journal.read(incident.id)
+        incident, entries = await self._context.repository.load_whole(request.match_info["id"])
         # After the last await: the rule, its approvals and the roster are of one reload.
         return incident, self._context.config_of(incident).rules.rules.get(incident.rule), entries
 
