@@ -39,8 +39,13 @@ _SAFE = {"fsync": "on"}
 _SORTED = ("--locale-provider=icu", "--icu-locale=en")
 _START_SECONDS = 30
 _NUMBERS = count(1)
-_KEPT: list[subprocess.Popen[bytes]] = []
-"""Processes that outlive their tests."""
+_LENT = """(
+"$@" &
+while [ -d /proc/{process} ]; do sleep 1; done
+kill -INT $!
+wait $!
+rm -rf {folder}
+) &"""
 
 
 def binaries() -> Path:
@@ -90,20 +95,26 @@ class Server:
 
     def start(self) -> None:
         """Start it, and wait until it takes connections."""
-        options = {
-            **(_SAFE if self.durable else _QUICK),
-            "port": str(self.port),
-            "listen_addresses": "127.0.0.1",
-            "unix_socket_directories": "",
-            "max_connections": "200",
-            "shared_buffers": "32MB",
-            "max_wal_size": "256MB",
-            "autovacuum": "off",
-        }
-        words = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
         with open(self.folder / "log", "ab") as log:
             self.process = subprocess.Popen(
-                [str(binaries() / "postgres"), "-D", str(self.folder / "data"), *words],
+                self._command(),
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                start_new_session=True,
+                **as_postgres(),
+            )
+        self.wait()
+
+    def lend(self, process: int) -> None:
+        """Start it as nobody's child; it ends, and its folder goes, when that process has ended,
+        however it does."""
+        script = _LENT.format(process=process, folder=self.folder)
+        with open(self.folder / "log", "ab") as log:
+            subprocess.run(
+                ["/bin/sh", "-c", script, "sh", *self._command()],
+                check=True,
+                stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 cwd=self.folder,
@@ -151,6 +162,20 @@ class Server:
             cursor = connection.execute(statement)  # type: ignore[call-overload]
             return list(cursor) if cursor.description else []
 
+    def _command(self) -> list[str]:
+        options = {
+            **(_SAFE if self.durable else _QUICK),
+            "port": str(self.port),
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": "",
+            "max_connections": "200",
+            "shared_buffers": "32MB",
+            "max_wal_size": "256MB",
+            "autovacuum": "off",
+        }
+        words = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
+        return [str(binaries() / "postgres"), "-D", str(self.folder / "data"), *words]
+
     def _running(self) -> subprocess.Popen[bytes]:
         assert self.process is not None, "another process has started it"
         return self.process
@@ -172,7 +197,8 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Server:
             folder, port = known.read_text().split()
             return Server(Path(folder), int(port))
         server = Server.made(Path(tempfile.mkdtemp(prefix="stopgap-postgresql-")))
-        _end_with(server, os.getppid() if worker else os.getpid())
+        server.stop()
+        server.lend(os.getppid() if worker else os.getpid())
         known.write_text(f"{server.folder} {server.port}")
         return server
 
@@ -235,21 +261,6 @@ def until_one_waits(server: Server, database: str, kind: str) -> None:
     waiting = f"SELECT count(*) FROM pg_locks WHERE locktype = '{kind}' AND NOT granted"  # noqa: S608
     while server.execute(waiting, database)[0][0] == 0:
         pass
-
-
-def _end_with(server: Server, process: int) -> None:
-    """Stop it and remove its folder when that process has ended, however it does."""
-    started = server._running()
-    waiting = f"while kill -0 {process} 2>/dev/null; do sleep 1; done"
-    ending = f"kill -INT {started.pid}; sleep 2; rm -rf {server.folder}"
-    watcher = subprocess.Popen(
-        ["/bin/sh", "-c", f"{waiting}; {ending}"],
-        start_new_session=True,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    _KEPT.extend((watcher, started))
 
 
 def as_postgres() -> dict[str, object]:
