@@ -74,23 +74,38 @@
       if (at.tagName === "DETAILS") at.open = true;
     }
   };
-  const named = (one) => [one.tagName, one.getAttribute("aria-label") ?? one.textContent.trim(),
-    one.form?.action ?? one.href ?? one.id].join(" ");
   const update = (old, fresh) => {
-    const focused = old.contains(document.activeElement) ? document.activeElement : null;
-    const called = focused && named(focused);
-    const news = merge(old, fresh);
-    if (focused && !focused.isConnected) {
-      const like = [...old.querySelectorAll("a, button, summary, " + FIELDS)].find(
-        (one) => named(one) === called);
-      if (!like) old.tabIndex = -1; // it is gone; whoever was there stays near
-      open(like); // it may have come into what is folded, where nothing takes the focus
-      (like ?? old).focus({ preventScroll: true });
-    }
-    if (!news) return;
+    if (!merge(old, fresh)) return;
     old.classList.remove("fresh");
     void old.offsetWidth; // so that the animation begins anew
     old.classList.add("fresh");
+  };
+
+  // What has the focus keeps it; if it goes, what is called as it was takes it, or what is near.
+  const named = (one) => [one.tagName, one.getAttribute("aria-label") ?? one.textContent.trim(),
+    one.form?.action ?? one.href ?? one.id].join(" ");
+  const focus = (one) => {
+    open(one); // in what is folded nothing takes the focus
+    one.focus({ preventScroll: true });
+    return one === document.activeElement;
+  };
+  const focusing = () => {
+    const focused = document.activeElement;
+    const section = focused?.closest("[data-live]")?.id;
+    const called = section && named(focused);
+    return () => {
+      if (!section || (focused.isConnected && focused.checkVisibility?.() !== false)) return;
+      focused.blur(); // what is not seen any more would lose it only later, and to nobody
+      const near = document.getElementById(section);
+      const like = [...near?.querySelectorAll("a, button, summary, " + FIELDS) ?? []].find(
+        (one) => named(one) === called);
+      if (like && focus(like)) return;
+      for (const place of [near, main]) {
+        if (!place) continue;
+        place.tabIndex = -1;
+        if (focus(place)) return;
+      }
+    };
   };
 
   // What is being read stays where it is on the screen.
@@ -153,24 +168,23 @@
     tick(fresh);
     localize(fresh);
     const stay = reading();
-    const near = document.activeElement?.closest("[data-live]")?.id;
+    const refocus = focusing();
     for (const old of document.querySelectorAll("[data-live]")) {
       const part = fresh.getElementById(old.id);
       if (part) update(old, part);
     }
-    const part = near && document.activeElement === document.body && document.getElementById(near);
-    if (part) { // what had the focus is gone, and so is what was near it
-      part.tabIndex = -1;
-      part.focus({ preventScroll: true });
-    }
+    refocus();
     stay();
     offerCopies();
     say(document);
     show(state);
   };
 
+  const later = (ms) => { again ??= setTimeout(refresh, ms); };
   const refresh = async () => {
-    if (asking) { again ??= setTimeout(() => { again = null; refresh(); }, 500); return; }
+    clearTimeout(again);
+    again = null;
+    if (asking) { later(500); return; }
     asking = true;
     try {
       const answer = await fetch(page, { headers: { Accept: "text/html" } });
@@ -180,8 +194,8 @@
         accept(new DOMParser().parseFromString(await answer.text(), "text/html"));
         away(false);
         listen();
-      }
-    } catch { show("no connection; trying again"); away(true); } finally {
+      } else throw new Error(answer.status);
+    } catch { show("no connection; trying again"); away(true); later(patience); } finally {
       asking = false;
     }
   };
@@ -235,7 +249,7 @@
       away(true);
       if (stream.readyState !== EventSource.CLOSED || events !== stream) return;
       events = null; // refused: the daemon is down behind a proxy, or the login has ended
-      setTimeout(refresh, patience);
+      later(patience);
       patience = Math.min(2 * patience, AGAIN.most);
     };
     stream.addEventListener("changed", refresh);
