@@ -97,6 +97,8 @@ class IncidentRepository:
         """How far the store as a whole has come, as all replicas count it; None where we are the
         only one, and nobody counts."""
         self.position_listeners: list[Callable[[], None]] = []
+        self.readings = 0
+        """So often an incident came to be as it stands without that the listeners heard of it."""
         self.appends = AppendTracker()
 
     @property
@@ -334,7 +336,7 @@ class IncidentRepository:
                 raise
             await self._forgo_outcome(before.id, refusal)
             raise SequenceConflict from refusal
-        self._remember(after)
+        self._keep(after)
         self._notify(before, after, appended)
         if ring:
             self.ring(before.id)
@@ -497,6 +499,10 @@ class IncidentRepository:
             self.leave(incident)
 
     def _remember(self, incident: Incident) -> Incident:
+        self.readings += 1
+        return self._keep(incident)
+
+    def _keep(self, incident: Incident) -> Incident:
         if incident.closed is None:
             self._known[incident.id] = incident
         else:

@@ -22,11 +22,16 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from daemon.core.values.units import Whole
-from daemon.core.wire_delivery import Moments, WireDelivery, decode_delivery, packed_seconds
+from daemon.core.wire_delivery import (
+    SURELY_SHORT,
+    Moments,
+    WireDelivery,
+    decode_delivery,
+    packed_seconds,
+)
 
 Labels = dict[str, str]
-MAX_LABEL_BYTES = 16 * 1024
-_SURELY_SHORT = MAX_LABEL_BYTES // 4  # no character has more than four bytes
+MAX_LABEL_BYTES = 4 * SURELY_SHORT  # no character has more than four bytes
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NEVER = datetime(1, 1, 1, tzinfo=UTC)
 """Alertmanager's zero time: an alert that still fires has not ended."""
@@ -121,15 +126,18 @@ class Delivery(_Wire):
         out, whatever it updates.
         """
         members = [
-            _member(a.identity, a.status, packed_seconds(a.starts_at), packed_seconds(a.ends_at))
-            for a in self.alerts
+            alert.identity.encode()
+            + _standing(
+                alert.status, packed_seconds(alert.starts_at), packed_seconds(alert.ends_at)
+            )
+            for alert in self.alerts
         ]
         return _content_hash(self.receiver, self.group_key, self.truncated_alerts, members)
 
 
-def _member(alert: str, status: str, starts_at: bytes, ends_at: bytes) -> bytes:
-    """What an alert adds to the identity of a delivery."""
-    return b"%b %b %b%b" % (alert.encode(), status.encode(), starts_at, ends_at)
+def _standing(status: str, starts_at: bytes, ends_at: bytes) -> bytes:
+    """What an alert adds to the identity of a delivery, after its own."""
+    return b" %b %b%b" % (status.encode(), starts_at, ends_at)
 
 
 def _content_hash(receiver: str, group_key: str, truncated: int, members: list[bytes]) -> str:
@@ -152,23 +160,24 @@ def parse_delivery(body: bytes) -> Delivery:
 
 def _decoded(wire: WireDelivery) -> Delivery | None:
     """The delivery as the models would read it, with its identity; None if they must."""
-    alerts, members, read = [], [], Moments().read
+    alerts, members, moments = [], [], Moments().read
+    told: dict[tuple[str, str, str], tuple[datetime, datetime, bytes]] = {}
     try:
         for one in wire.alerts:
-            labels, status = one.labels, one.status
-            for value in labels.values():
-                if len(value) > _SURELY_SHORT:
-                    return None
-            starts_at, starts = read(one.starts_at)
-            ends_at, ends = read(one.ends_at)
+            status, labels = one.status, one.labels
+            when = (status, one.starts_at, one.ends_at)  # most alerts of a group share them
+            known = told.get(when)
+            if known is None:
+                (starts_at, starts), (ends_at, ends) = moments(when[1]), moments(when[2])
+                known = told[when] = (starts_at, ends_at, _standing(status, starts, ends))
             fingerprint = one.fingerprint or _fingerprint(labels)
-            members.append(_member(fingerprint, status, starts, ends))
+            members.append(fingerprint.encode() + known[2])
             fields: dict[str, Any] = {
                 "status": status,
                 "labels": labels,
                 "annotations": one.annotations,
-                "starts_at": starts_at,
-                "ends_at": ends_at,
+                "starts_at": known[0],
+                "ends_at": known[1],
                 "generator_url": one.generator_url,
                 "fingerprint": fingerprint,
             }
@@ -194,15 +203,24 @@ def _decoded(wire: WireDelivery) -> Delivery | None:
 def _made(model: type[_Model], values: dict[str, Any], fields: set[str]) -> _Model:
     """A model of values that are known to be right: what `model_construct` makes of all `fields`,
     in a tenth of its time. A value beside them is that of a cached property."""
-    made = model.__new__(model)
-    _set(made, "__dict__", values)
-    _set(made, "__pydantic_fields_set__", fields)
-    _set(made, "__pydantic_extra__", None)
-    _set(made, "__pydantic_private__", None)
+    made = _new(model)
+    _set_values(made, values)
+    _set_fields(made, fields)
+    _set_extra(made, None)
+    _set_private(made, None)
     return made
 
 
-_set = object.__setattr__
+_new = object.__new__
+_set_values, _set_fields, _set_extra, _set_private = (
+    vars(BaseModel)[name].__set__
+    for name in (
+        "__dict__",
+        "__pydantic_fields_set__",
+        "__pydantic_extra__",
+        "__pydantic_private__",
+    )
+)
 _ALERT_FIELDS = set(Alert.model_fields)
 _DELIVERY_FIELDS = set(Delivery.model_fields)
 
@@ -215,7 +233,7 @@ def _fingerprint(labels: Labels) -> str:
 def usable(alert: Alert) -> Alert:
     """The alert, with its fingerprint. Raises NotADelivery if a label is too long."""
     for name, value in alert.labels.items():
-        if len(value) > _SURELY_SHORT and len(value.encode()) > MAX_LABEL_BYTES:
+        if len(value) > SURELY_SHORT and len(value.encode()) > MAX_LABEL_BYTES:
             raise NotADelivery(
                 f"label {name[:80]!r} of alert {alert.name[:80]!r} is over "
                 f"{MAX_LABEL_BYTES} bytes; shorten it in the alerting rule"

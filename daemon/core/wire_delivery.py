@@ -16,7 +16,10 @@ from typing import Annotated, Literal
 import msgspec
 
 _Count = Annotated[int, msgspec.Meta(ge=0)]
-_Labels = dict[str, str]
+_Texts = dict[str, str]
+SURELY_SHORT = 4096
+"""No text of so many characters has more than 16 KiB, which a label may have at most."""
+_Labels = dict[str, Annotated[str, msgspec.Meta(max_length=SURELY_SHORT)]]
 _SECONDS = struct.Struct("<d")
 _NEVER = "0001-01-01T00:00:00Z"
 _MOMENT = re.compile(
@@ -31,7 +34,7 @@ class WireAlert(msgspec.Struct, rename="camel", forbid_unknown_fields=True, froz
     status: Literal["firing", "resolved"]
     labels: _Labels
     starts_at: str
-    annotations: _Labels = {}
+    annotations: _Texts = {}
     ends_at: str = _NEVER
     generator_url: str = msgspec.field(default="", name="generatorURL")
     fingerprint: str = ""
@@ -49,9 +52,9 @@ class WireDelivery(
     alerts: tuple[WireAlert, ...]
     truncated_alerts: _Count = 0
     external_url: str = msgspec.field(default="", name="externalURL")
-    group_labels: _Labels = {}
-    common_labels: _Labels = {}
-    common_annotations: _Labels = {}
+    group_labels: _Texts = {}
+    common_labels: _Texts = {}
+    common_annotations: _Texts = {}
 
 
 _DECODER = msgspec.json.Decoder(WireDelivery)

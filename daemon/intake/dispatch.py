@@ -72,6 +72,21 @@ class Concern:
     drill: DrillMark | None = None
     external_url: str = ""
 
+    def told_by(self, delivery: Delivery) -> None:
+        """Note what that delivery says beside its alerts."""
+        self.deliveries[delivery.identity] = None
+        self.external_url = delivery.external_url[:MAX_ADDRESS] or self.external_url
+        if not delivery.reconciled:
+            self.incomplete = bool(self.incomplete) or delivery.truncated_alerts > 0
+
+    def hears(self, alert: Alert) -> None:
+        """Note the alert, unless it was overtaken."""
+        identity = alert.identity
+        known = self.alerts.get(identity)
+        if known is None or not overtaken(alert, known):
+            self.alerts[identity] = alert
+        self.fired = self.fired or alert.status == "firing"
+
 
 class Dispatcher:
     """Sorts alerts by the incidents they concern, and records them there."""
@@ -108,32 +123,25 @@ class Dispatcher:
             _log.info("an alert of a drill that is over is dropped", run=run)
             return
         mark = drill.mark if drill is not None else None
-        address = delivery.external_url[:MAX_ADDRESS]
-        keys: dict[tuple[object, ...], str] = {}  # many of a delivery have the same
+        rules = self._rules() if drill is None else drill.rules
+        # Most alerts of a delivery concern the same; what was matched is kept, and so its id.
+        alike: dict[object, tuple[object, list[Concern]]] = {}
         for number, alert in enumerate(alerts, 1):
             if number % TURN == 0:
                 await asyncio.sleep(0)
             if PROBE_LABEL in alert.labels and not run and await self._is_probe(alert, delivery):
                 continue
-            rules = self._rules() if drill is None else drill.rules
-            for rule, labels in matching(rules, delivery.group_labels, alert):
-                name = rule.rule if rule else ""
-                group = (name, *labels.items())
-                key = keys.get(group)
-                if key is None:
-                    key = incident_key(name, labels)
-                    key = keys[group] = drill_key(run, key) if run else key
-                concern = concerns.get(key)
-                if concern is None:
-                    concern = concerns[key] = Concern(rule, labels, drill=mark)
-                concern.deliveries[delivery.identity] = None
-                identity = alert.identity
-                if not overtaken(alert, concern.alerts.get(identity)):
-                    concern.alerts[identity] = alert
-                concern.fired = concern.fired or alert.status == "firing"
-                concern.external_url = address or concern.external_url
-                if not delivery.reconciled:
-                    concern.incomplete = bool(concern.incomplete) or delivery.truncated_alerts > 0
+            matched = rules.grouped(alert.labels)
+            among = id(matched) if matched else alert.name
+            known = alike.get(among)
+            if known is None:
+                groups = matched or unmatched(delivery.group_labels, alert)
+                told = [_concern(rule, labels, concerns, run, mark) for rule, labels in groups]
+                for concern in told:
+                    concern.told_by(delivery)
+                known = alike[among] = (matched, told)
+            for concern in known[1]:
+                concern.hears(alert)
 
     async def _is_probe(self, alert: Alert, delivery: Delivery) -> bool:
         """Whether it is a test alert of `stopgap doctor`, which concerns nobody."""
@@ -254,7 +262,28 @@ def matching(
     rules: RuleBook, group_labels: Mapping[str, str], alert: Alert
 ) -> Sequence[tuple[Rule | None, Labels]]:
     """The rules of an alert, each with its group; or no rule, and Alertmanager's own group."""
-    return rules.grouped(alert.labels) or [(None, {**group_labels, "alertname": alert.name})]
+    return rules.grouped(alert.labels) or unmatched(group_labels, alert)
+
+
+def unmatched(group_labels: Mapping[str, str], alert: Alert) -> Sequence[tuple[None, Labels]]:
+    """The group of an alert that no rule is for: Alertmanager's own."""
+    return [(None, {**group_labels, "alertname": alert.name})]
+
+
+def _concern(
+    rule: Rule | None,
+    labels: Labels,
+    concerns: dict[str, Concern],
+    run: str,
+    drill: DrillMark | None,
+) -> Concern:
+    """What is said to the incident of that rule and group: among `concerns`, else added there."""
+    key = incident_key(rule.rule if rule else "", labels)
+    key = drill_key(run, key) if run else key
+    concern = concerns.get(key)
+    if concern is None:
+        concern = concerns[key] = Concern(rule, labels, drill=drill)
+    return concern
 
 
 def _changed_alerts(incident: Incident, concern: Concern) -> tuple[e.AlertsReceived, ...]:
@@ -266,7 +295,11 @@ def _changed_alerts(incident: Incident, concern: Concern) -> tuple[e.AlertsRecei
 
     def is_new(alert: Alert) -> bool:
         known = incident.alerts.get(alert.identity)
-        return known is None or (says(known) != says(alert) and not overtaken(alert, known))
+        if known is None:
+            return True
+        if known.starts_at == alert.starts_at and known.ends_at == alert.ends_at:
+            return known.status != alert.status and not overtaken(alert, known)
+        return says(known) != says(alert) and not overtaken(alert, known)
 
     if incident.closed is not None:
         return ()

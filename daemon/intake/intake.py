@@ -188,6 +188,7 @@ class Intake:
         parsed = self._parsed.copy()  # a put that fails meanwhile takes its own back
         waiting = await self._inbox.pending(BATCH, parsed.keys())
         if waiting:
+            parsed |= self._parsed  # what came during the look
             for identity, _ in waiting:
                 self._parsed.pop(identity, None)
             await self._digest(waiting, completions, parsed)
@@ -244,11 +245,10 @@ class Intake:
             for arrival, (_, body) in zip(arrivals, waiting, strict=True)
         ]
         runs = [drill_of(name) for name, _ in waiting]
-        known = {
-            _alert_of(run, alert)
-            for run, delivery in zip(runs, deliveries, strict=True)
-            for alert in delivery.alerts
-        }
+        known = set[str]()
+        for run, delivery in zip(runs, deliveries, strict=True):
+            names = [alert.identity for alert in delivery.alerts]
+            known.update([drill_key(run, name) for name in names] if run else names)
         ended = await self._inbox.ended(sorted(known))
         newly_ended: dict[str, datetime] = {}
         concerns: dict[str, Concern] = {}

@@ -57,7 +57,8 @@ else it sees when it looks again (`storm.STORM_LOOK_AGAIN`)."""
 @dataclass
 class _Gathered:
     """A storm in the making. `members`: when each that is open was opened; `closed`: those that
-    are not, and have carried its pages; `snapshot`: as it was put together last, while it holds.
+    are not, and have carried its pages; `snapshot`: as it was put together last, while it holds;
+    `readings`: how many of the repository's it is known to have stood after.
     `seen`: each member as it stood when it was seen last, for one that is just read anew, because
     another replica has had it, is part of the storm all the while."""
 
@@ -67,6 +68,7 @@ class _Gathered:
     members: dict[str, datetime] = field(default_factory=dict)
     closed: dict[str, Incident] = field(default_factory=dict)
     snapshot: Storm | None = None
+    readings: int = -1
     seen: dict[str, Incident] = field(default_factory=dict)
 
 
@@ -294,7 +296,7 @@ class StormKeeper:
     def _current(self, storm: _Gathered) -> Storm | None:
         """The storm as it stands; None, and forgotten, once nothing joins it any more and no more
         of it is left than would have been called for one by one."""
-        if storm.snapshot is None or not self._stands(storm.snapshot):
+        if storm.snapshot is None or not self._stands(storm, storm.snapshot):
             storm.snapshot = self._put_together(storm)
         joins = self._repository.clock() < storm.snapshot.joins_until
         if not storm.snapshot.members or (
@@ -305,9 +307,12 @@ class StormKeeper:
             return None
         return storm.snapshot
 
-    def _stands(self, storm: Storm) -> bool:
+    def _stands(self, gathered: _Gathered, storm: Storm) -> bool:
         """Whether its incidents are still those at hand: another replica's appends are read, and
         are no appends of ours."""
+        if gathered.readings == self._repository.readings:
+            return True
+        gathered.readings = self._repository.readings
         at_hand = self._repository.at_hand
         return all(at_hand(member.id) in (None, member) for member in storm.members)
 

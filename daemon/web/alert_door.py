@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from typing import cast
 
 import structlog
@@ -61,12 +62,18 @@ def install_alert_door(
         took = clock() - began
         context.observer.request("POST", ALERTS, 200, took)
         _log.debug("request", method="POST", path=ALERTS, status=200, duration=round(took, 4))
-        stored = Stored(stored=new, alerts=len(delivery.alerts))
         return web.Response(
-            text=stored.model_dump_json(), content_type="application/json", headers=_HEADERS
+            text=_stored(new, len(delivery.alerts)),
+            content_type="application/json",
+            headers=_HEADERS,
         )
 
     server.request_handler = cast(_Serves, serve)
+
+
+@lru_cache(maxsize=100)
+def _stored(new: bool, alerts: int) -> str:
+    return Stored(stored=new, alerts=alerts).model_dump_json()
 
 
 def _is_usual(request: web.Request, max_body: int) -> bool:

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from daemon.core.incident import events as e
 from daemon.core.values.outcome import Temporary
 from daemon.web.site import event_stream
-from daemon.web.site.event_stream import PageVersion
+from daemon.web.site.event_stream import LONGEST_LULL, LULL, PageVersion, lull_after
 from tests.contract.rig import ADA, BO, Rig, rigged
 from tests.contract.visitor import give_token
 from tests.stories.stage import alert, body
@@ -180,3 +180,12 @@ async def test_many_changes_one_after_the_other_are_told_as_one(rig: Rig) -> Non
             await asyncio.sleep(0)  # time enough to tell it, if it were told at once
     last = (await told(home)).partition("data: ")[2]
     assert PageVersion.of(last).number == PageVersion.of(first).number + 3
+
+
+def test_a_page_of_a_storm_is_told_ever_less_often_until_it_is_over() -> None:
+    lulls = [LULL]
+    while lulls[-1] < LONGEST_LULL:
+        lulls.append(lull_after(lulls[-1], storms=True))
+    assert lulls == [0.5, 1, 2, 4]
+    assert lull_after(LONGEST_LULL, storms=True) == LONGEST_LULL
+    assert lull_after(LONGEST_LULL, storms=False) == LULL

@@ -112,7 +112,7 @@ def hold_due(incident: Incident, windows: Sequence[MaintenanceWindow], now: date
     """Whether its calls begin to be held, or are held no longer. Once they have begun they are not
     held again."""
     known = incident.organization
-    window = latest_in_force(windows, scopes_of(incident), now)
+    window = latest_in_force(windows, scopes_of(incident), now) if windows else None
     if known.held is not None:
         if window is None or window.begins_at > incident.opened_at:
             return recording(_released(known.held, windows))

@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
@@ -344,6 +344,8 @@ def _hashed(content: Mapping[str, Any]) -> str:
 
 MOST_GROUPED = 1000
 """Of so many alerts a RuleBook remembers at most which rules they have."""
+_FEW_NAMES = 20
+"""Of rules that look at no more labels than that, alerts are compared by those alone."""
 
 
 class RuleBook:
@@ -353,16 +355,19 @@ class RuleBook:
         self.files = files or {}
         self.rules = {rule.rule: rule for rule in rules}
         self._index = MatcherIndex((rule.match, rule) for rule in self.rules.values())
-        self._grouped: dict[tuple[tuple[str, str], ...], Sequence[tuple[Rule, Labels]]] = {}
+        looked_at = {name for rule in self.rules.values() for name in _looked_at(rule)}
+        self._looked_at = sorted(looked_at) if len(looked_at) <= _FEW_NAMES else None
+        self._grouped: dict[tuple[object, ...], Sequence[tuple[Rule, Labels]]] = {}
 
     def find(self, labels: Mapping[str, str]) -> list[Rule]:
         """The rules whose matchers all hold for these labels."""
         return self._index.find(labels)
 
     def grouped(self, labels: Mapping[str, str]) -> Sequence[tuple[Rule, Labels]]:
-        """The same, each with its group. What fires is told again and again, so the newest are
-        remembered."""
-        alike = tuple(labels.items())
+        """The same, each with its group. What fires is told again and again, and beside others of
+        its group, so the newest are remembered."""
+        names = self._looked_at
+        alike = tuple(labels.items()) if names is None else tuple(map(labels.get, names))
         found = self._grouped.get(alike)
         if found is None:
             if len(self._grouped) >= MOST_GROUPED:
@@ -370,6 +375,13 @@ class RuleBook:
             found = [(rule, rule.group(labels)) for rule in self.find(labels)]
             self._grouped[alike] = found
         return found
+
+
+def _looked_at(rule: Rule) -> Iterator[str]:
+    """The names of the labels by which an alert is one of the rule's, and of a group of it."""
+    yield from rule.group_by
+    for matcher in rule.match:
+        yield matcher.name
 
 
 _KEY = json.JSONEncoder(ensure_ascii=False)

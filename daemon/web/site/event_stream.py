@@ -33,6 +33,9 @@ MOST_REMEMBERED = 2000
 _VERSION = re.compile(r"([0-9a-z]{8})\.([0-9]{1,18})\.([0-9]{1,18})")
 LULL = 0.5
 """Seconds after a change before a page is told of the next: in a storm many are told as one."""
+LONGEST_LULL = 4.0
+"""A page of many incidents costs much to make; while they change without a pause, it is told ever
+less often, at last once in so many seconds."""
 PING = 15
 """Seconds between signs of life, which proxies need to keep the connection."""
 
@@ -157,6 +160,7 @@ class EventStreams:
         self, request: web.Request, stream: EventSourceResponse, seen: PageVersion, incident: str
     ) -> None:
         """Until the page goes, its login ends or cannot be looked at, or the daemon stops."""
+        lull = LULL
         with suppress(ConnectionResetError, HttpProblem, Temporary):
             while stream.is_connected():
                 try:
@@ -170,4 +174,11 @@ class EventStreams:
                 if new != seen:
                     seen = new
                     await stream.send(str(seen), event="changed")
-                    await asyncio.sleep(LULL)
+                    await asyncio.sleep(lull)
+                    storms = not incident and self._changes.version() != seen
+                    lull = lull_after(lull, storms=storms)
+
+
+def lull_after(lull: float, *, storms: bool) -> float:
+    """The lull after the next change: longer if more had changed before this one was over."""
+    return min(2 * lull, LONGEST_LULL) if storms else LULL

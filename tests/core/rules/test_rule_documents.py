@@ -327,14 +327,17 @@ def test_the_steps_of_a_rule_have_different_contents() -> None:
 # ── what a rule is ───────────────────────────────────────────────────────────────────────────
 
 
-def test_alerts_have_their_rules_and_groups_however_many_came_before() -> None:
-    rule = make_rule()
-    book = RuleBook([rule])
+@pytest.mark.parametrize("others", [0, 30])
+def test_alerts_have_their_rules_and_groups_however_many_came_before(others: int) -> None:
+    """And however many labels the rules look at."""
+    beside = [make_rule(rule=f"other-{n}", match=[f'label_{n}="x"']) for n in range(others)]
+    book = RuleBook([make_rule(), *beside])
     told = [{"alertname": "CheckoutFails", "service": f"s{n}"} for n in range(MOST_GROUPED + 5)]
     for labels in (*told, *told):
         expected = [(one, one.group(labels)) for one in book.find(labels)]
         assert book.grouped(labels) == expected
         assert book.grouped(dict(reversed(labels.items()))) == expected
+        assert book.grouped({**labels, "pod": "a"}) == expected
     assert book.grouped({"alertname": "Other"}) == []
 
 
