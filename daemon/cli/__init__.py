@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Mapping
 from importlib import import_module
+from types import ModuleType
 
 import click
 from click.shell_completion import CompletionItem
@@ -109,6 +111,15 @@ _HOME_OF = {
 }
 
 
+def _loaded(name: str) -> ModuleType:
+    """The module. What is imported stays: to look for garbage among it is in vain."""
+    gc.disable()
+    try:
+        return import_module(name)
+    finally:
+        gc.enable()
+
+
 class _Commands(click.Group):
     """Loads a command when it is asked for: `stopgap ack` should not wait for the daemon's code."""
 
@@ -119,7 +130,7 @@ class _Commands(click.Group):
         home = _HOME_OF.get(cmd_name)
         if home is None:
             return None
-        module = import_module(f"daemon.cli.{home}")
+        module = _loaded(f"daemon.cli.{home}")
         command: click.Command = getattr(module, f"{cmd_name.replace('-', '_')}_command")
         return command
 

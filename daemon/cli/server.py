@@ -30,8 +30,7 @@ def run_command(config: Path | None, new_store: bool) -> None:
 
     Example: stopgap run --config /etc/stopgap/stopgap.yaml
     """
-    # What is imported stays: to look for garbage among it is a tenth of the start. `serve` goes on
-    # with it.
+    # As while the commands are loaded: what is imported stays. `serve` goes on with it.
     gc.disable()
     settings = settings_from(config)
     if settings.log.format == "json":

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, mod
 
 from daemon.config.serving import TrustSettings
 from daemon.core.people.contact_methods import REFERENCE, Reference
-from daemon.core.values.units import Frozen
+from daemon.core.values.units import Frozen, unset
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _TELLING = re.compile(r"authorization|cookie|token|secret|passw|api-?key", re.IGNORECASE)
@@ -83,7 +83,7 @@ class AccessSettings(Frozen):
     password: Reference | None = None
     bearer_token: Reference | None = None
     headers: HeaderValues = Field(default_factory=dict)
-    tls: TrustSettings = TrustSettings()
+    tls: TrustSettings = unset(TrustSettings)
     proxy: ProxyChoice | None = None
 
     @model_validator(mode="after")

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from daemon.core.people.contact_methods import Reference
-from daemon.core.values.units import Duration, Frozen, parse_duration
+from daemon.core.values.units import Duration, Frozen, parse_duration, unset
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -79,7 +79,7 @@ class OidcSettings(Frozen):
         "email",
     )
     claim: str = "email"
-    access: GroupAccess = GroupAccess()
+    access: GroupAccess = unset(GroupAccess)
     anyone: Literal["viewer"] | None = None
 
 

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from daemon.core.drills.calendar import Day, DrillDate, ScheduledDrill
 from daemon.core.drills.promotion import PromotionPolicy
 from daemon.core.people.rotations import Beginning
-from daemon.core.values.units import Duration, Frozen
+from daemon.core.values.units import Duration, Frozen, unset
 
 
 class SelfDrillSettings(DrillDate):
@@ -41,10 +41,10 @@ class DrillSettings(Frozen):
     handled as full ones, to practise."""
 
     schedule: tuple[ScheduledDrill, ...] = ()
-    announce: AnnounceSettings = AnnounceSettings()
+    announce: AnnounceSettings = unset(AnnounceSettings)
     targets: dict[str, StagingTarget] = Field(default_factory=dict)
-    promotion: PromotionPolicy = PromotionPolicy()
-    self_drill: SelfDrillSettings = SelfDrillSettings()
+    promotion: PromotionPolicy = unset(PromotionPolicy)
+    self_drill: SelfDrillSettings = unset(SelfDrillSettings)
 
     @model_validator(mode="after")
     def _each_once(self) -> DrillSettings:

@@ -14,7 +14,7 @@ from daemon.core.measurement.flavours import MetricsFlavour
 from daemon.core.people.contact_methods import Reference
 from daemon.core.rules.rule import Name
 from daemon.core.values.outgoing import OutgoingPolicy, allowed_destinations
-from daemon.core.values.units import Duration, Frozen, Share, format_duration, parse_duration
+from daemon.core.values.units import Duration, Frozen, Share, format_duration, parse_duration, unset
 
 
 class PrometheusServerSettings(AccessSettings):
@@ -130,7 +130,7 @@ class RecoverySettings(Frozen):
     cooldown: Duration = parse_duration("30m")
     flap: Duration = parse_duration("24h")
     budget: int = Field(default=5, ge=0)
-    budgets: BudgetSettings = BudgetSettings()
+    budgets: BudgetSettings = unset(BudgetSettings)
     budget_window: Duration = parse_duration("1h")
     storm: int = Field(default=4, ge=2)
     storm_window: Duration = parse_duration("5m")

@@ -22,7 +22,7 @@ from daemon.core.reporting.coverage import Coverage, RuleReport, covered, rule_r
 from daemon.core.reporting.observe_report import Observed, observe_report
 from daemon.core.values.drill_key import drill_of
 from daemon.core.values.outcome import Permanent, Temporary
-from daemon.core.values.units import Frozen, Moment, clock_time, printable
+from daemon.core.values.units import Frozen, Moment, clock_time, printable, unset
 from daemon.reporting.sightings import SightingCache
 from daemon.repository import IncidentRepository
 
@@ -75,7 +75,7 @@ class Loading(Frozen):
     at: Moment
     failed_at: Moment | None = None
     error: str = ""
-    settings: PendingSettings = PendingSettings()
+    settings: PendingSettings = unset(PendingSettings)
     notes: tuple[str, ...] = ()
 
     @property

@@ -20,6 +20,7 @@ NOT_CONFIGURED = {
     "psycopg",
     "rich",
     "slack_sdk",
+    "sqlalchemy.dialects.postgresql",
 }
 NOBODY_LOOKS = {
     "daemon.drilling.played",
@@ -115,3 +116,14 @@ build_validators()
 print(*(model.__name__ for model in models if model.__pydantic_complete__))
 """
     assert loaded(code) == {"Draft", "Entry", "IncidentOpened"}
+
+
+def test_settings_are_read_by_one_validator_and_not_by_one_for_each_section() -> None:
+    code = """
+from daemon.config.settings import Settings, load_settings
+settings = load_settings(None, {})
+sections = [type(getattr(settings, name)) for name in Settings.model_fields]
+print(Settings.__pydantic_complete__)
+print(*(one.__name__ for one in sections if getattr(one, "__pydantic_complete__", False)))
+"""
+    assert loaded(code) == {"True"}

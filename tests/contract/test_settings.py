@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Iterator
 from datetime import time, timedelta
 from operator import attrgetter
 from pathlib import Path
@@ -10,12 +11,17 @@ from typing import Any
 
 import aiohttp
 import pytest
+from pydantic import BaseModel
 
 from daemon.app.follow_ups import tracker_for
 from daemon.config.audit_keys import keyring_for
 from daemon.config.follow_ups import FollowUpSettings
+from daemon.config.sections import PrometheusSettings
 from daemon.config.settings import Settings, load_settings, secret
+from daemon.core.people.roster import Timing
+from daemon.core.rules.rule import Confirm
 from daemon.core.values.outcome import Permanent
+from daemon.core.values.units import Frozen
 from daemon.core.values.yaml_document import Mistakes
 
 ROOT = Path(__file__).parents[2]
@@ -34,6 +40,23 @@ def test_the_flavour_is_found_out_or_given(tmp_path: Path, said: str, given: str
     path = written(tmp_path, f"prometheus: {{flavour: {said}}}")
     assert load_settings(path, {}).prometheus.given_flavour == given
     assert load_settings(None, {}).prometheus.given_flavour is None
+
+
+def models(base: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    for model in base.__subclasses__():
+        yield model
+        yield from models(model)
+
+
+def test_what_is_left_out_is_as_if_a_validator_had_seen_it() -> None:
+    defaults = [
+        field.default
+        for model in models(Frozen)
+        for field in model.model_fields.values()
+        if isinstance(field.default, BaseModel) and not field.default.model_fields_set
+    ]
+    assert {type(default) for default in defaults} >= {PrometheusSettings, Confirm, Timing}
+    assert [type(default)() for default in defaults] == defaults
 
 
 def test_the_documented_defaults_are_the_defaults() -> None:

@@ -34,7 +34,7 @@ from daemon.core.incident.state import Phase
 from daemon.core.measurement.problem import ProblemReason, ProblemVerdict, Severity
 from daemon.core.recovery.guardrails import GLOBAL
 from daemon.core.rules.rule import Rule
-from daemon.core.values.units import Duration, Frozen, format_duration, parse_duration
+from daemon.core.values.units import Duration, Frozen, format_duration, parse_duration, unset
 
 BEGINS = datetime(2026, 1, 5, 12, tzinfo=UTC)
 """When a case begins if it does not say: a Monday at noon."""
@@ -235,7 +235,7 @@ class RuleCase(Frozen):
     freezes: Literal["file", "none"] = "file"
     until: At | None = None
     expect: tuple[Expectation, ...] = ()
-    never: Never = Never()
+    never: Never = unset(Never)
 
     @property
     def end(self) -> timedelta:

@@ -41,7 +41,7 @@ from daemon.core.changes.scoring import (
     weighed,
     when_words,
 )
-from daemon.core.values.units import Frozen, format_duration, printable
+from daemon.core.values.units import Frozen, format_duration, printable, unset
 
 __all__ = [
     "MIN_OVERLAP",
@@ -63,7 +63,7 @@ __all__ = [
     "unseen",
 ]
 
-NO_FACTS = Facts()
+NO_FACTS = unset(Facts)
 """Nothing but the times is known."""
 MOST_CLEARED = 12
 """So many cleared changes are told of."""

@@ -41,7 +41,7 @@ from daemon.core.cases.rule_case import (
 )
 from daemon.core.incident.drill_mark import DrillMark
 from daemon.core.people.role_names import Role
-from daemon.core.values.units import Duration, Frozen, format_duration, parse_duration
+from daemon.core.values.units import Duration, Frozen, format_duration, parse_duration, unset
 
 DRILL_NAME = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 _KINDS = ("alert", "change", "monitoring", "public", "pager", "fault")
@@ -174,13 +174,13 @@ class DrillScenario(Frozen):
     script: tuple[Inject, ...] = Field(min_length=1)
     actions: dict[int, GivenAction] = Field(default_factory=dict)
     target: str = ""
-    roles: Participants = Participants()
+    roles: Participants = unset(Participants)
     audiences: tuple[str, ...] = ()
     approvals: Literal["all", "none", "file"] = "all"
     lasts: Annotated[Duration, Field(gt=timedelta(0), le=timedelta(hours=8))] = parse_duration(
         "30m"
     )
-    expect: Expected = Expected()
+    expect: Expected = unset(Expected)
 
     def injects(self, kind: str) -> list[Inject]:
         """Those of that kind, in order."""

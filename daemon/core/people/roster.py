@@ -19,7 +19,7 @@ from daemon.core.people.contact_methods import ChannelSpec, Contact, Identities,
 from daemon.core.people.oncall_changes import OncallOverride
 from daemon.core.people.schedules import Schedule, Shift, on_call, shifts
 from daemon.core.people.vendors import NamePattern, Vendor
-from daemon.core.values.units import Duration, Frozen, parse_duration
+from daemon.core.values.units import Duration, Frozen, parse_duration, unset
 
 LAST_RESORT_WAIT = timedelta(minutes=5)
 """How long everybody has who is called because nobody is on call."""
@@ -52,7 +52,7 @@ class Person(Frozen):
     token: Reference | None = None
     password: PasswordHash | None = None
     contact: tuple[Contact, ...] = Field(min_length=1)
-    known_as: Identities = Identities()
+    known_as: Identities = unset(Identities)
 
     def is_told_quietly_by(self, method: str) -> bool:
         """Whether that way of theirs, such as `email-2`, can tell them something without ringing;
@@ -130,7 +130,7 @@ class Roster(Frozen):
     policies: dict[str, Policy]
     default_policy: str
     ladder: dict[SeverityName, tuple[str, ...]] = Field(default_factory=dict)
-    timing: Timing = Timing()
+    timing: Timing = unset(Timing)
     channels: dict[str, ChannelSpec] = Field(default_factory=dict)
     audiences: dict[str, Audience] = Field(default_factory=dict)
     vendors: dict[str, Vendor] = Field(default_factory=dict)

@@ -23,7 +23,7 @@ from daemon.core.measurement.problem import Severity
 from daemon.core.ports.replicas import Fence
 from daemon.core.ports.urgency import Urgency
 from daemon.core.recovery.guardrails import ActionScope, Freeze, Guard, Limits
-from daemon.core.values.units import AnyVersion, Frozen, Moment
+from daemon.core.values.units import AnyVersion, Frozen, Moment, unset
 
 HEAD_TITLE_LENGTH = 500
 """Characters of a title in a head row."""
@@ -89,7 +89,7 @@ class HeadState(OnsetFacts):
     severity: Severity
     wake_at: Moment | None
     closed: bool
-    outcome: OutcomeFacts = OutcomeFacts()
+    outcome: OutcomeFacts = unset(OutcomeFacts)
     pending: int = 0
     routes: Routes = ()
     team: str | None = None
@@ -193,7 +193,7 @@ class IncidentSearch(Frozen):
     drills: WithDrills = "without"
 
 
-ALL_INCIDENTS = IncidentSearch()
+ALL_INCIDENTS = unset(IncidentSearch)
 RECOVERED_BY_PEOPLE: tuple[RecoveredBy, ...] = ("person", "elsewhere")
 """What `recovered_by` of an outcome is where people may have restored the service."""
 

@@ -29,7 +29,7 @@ from daemon.core.rules.label_names import wrong_label_name
 from daemon.core.rules.matchers import Matcher, MatcherIndex, parse_matcher, spell_matcher
 from daemon.core.rules.problem_kinds import wrong_kind
 from daemon.core.rules.threshold_spec import Threshold
-from daemon.core.values.units import Duration, Frozen, PerMinute, Share, parse_duration
+from daemon.core.values.units import Duration, Frozen, PerMinute, Share, parse_duration, unset
 from daemon.core.values.yaml_document import FileMistake, Mistakes, YamlDocument, documents
 
 
@@ -131,7 +131,7 @@ class ProblemSpec(Frozen):
     )
     baseline: Duration = parse_duration("45m")
     target: Share | Annotated[float, Field(gt=0)] | None = None
-    confirm: Confirm = Confirm()
+    confirm: Confirm = unset(Confirm)
     severity: Annotated[
         dict[Literal["sev1", "sev2", "sev3", "sev4"], Share], AfterValidator(_falling)
     ] = Field(default_factory=dict)
@@ -259,10 +259,10 @@ class Rule(Frozen):
     domain: str = ""
     depends_on: tuple[UpstreamText, ...] = ()
     changes: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    suspects: SuspectSpec = SuspectSpec()
+    suspects: SuspectSpec = unset(SuspectSpec)
     recover: tuple[StepSpec, ...] = ()
-    verify: VerifySpec = VerifySpec()
-    diagnosis: DiagnosisSpec = DiagnosisSpec()
+    verify: VerifySpec = unset(VerifySpec)
+    diagnosis: DiagnosisSpec = unset(DiagnosisSpec)
 
     @model_validator(mode="after")
     def _selective(self) -> Rule:

@@ -7,7 +7,7 @@ events per minute ("30/m" is 30.0). Times are aware datetimes in UTC.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -34,6 +34,15 @@ class Frozen(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", ser_json_inf_nan="constants", defer_build=True
     )
+
+
+_M = TypeVar("_M", bound=BaseModel)
+
+
+def unset(model: type[_M]) -> _M:
+    """The model in which nothing is set, as a default of another. To call the model would build a
+    validator for it alone, which whoever reads the other one never asks."""
+    return model.model_construct()
 
 
 def _text_schema(pattern: str, description: str) -> WithJsonSchema:
