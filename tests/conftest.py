@@ -10,6 +10,7 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
+from tests.compiled_templates import compile_once
 from tests.decisions.matrix import DECISION, matrix
 from tests.postgresql import place, postgresql, postgresql_place
 
@@ -30,6 +31,8 @@ settings.load_profile("stopgap")
 # worker need not rewrite the asserts of all tests again, either.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+compile_once()
 
 # While ten thousand tests are collected there is no garbage, only more and more to look through.
 gc.disable()

@@ -11,24 +11,16 @@ from typing import Any
 
 import aiohttp
 
+from tests.acceptance import running
 from tests.acceptance.deliveries import alert, encoded
 from tests.acceptance.running import ROSTER, SETTINGS, TOKEN, Daemon, lay_out, run_command
 from tests.acceptance.waiting import until
 
 MakeDaemon = Callable[..., Daemon]
 
-RULE = """
-rule: service-errors
-match: ['alertname="ErrorsHigh"']
-group_by: [service]
-team: shop
-problem:
-  symptom: success rate
-  bad: sum(increase(errors_total{service="$service"}[$window]))
-  total: sum(increase(requests_total{service="$service"}[$window]))
-  windows: [2s, 4s]
-  baseline: 1m
-  confirm: {drop: 2%, traffic: 60/m}
+RULE = (
+    running.RULE.replace("windows: [1s, 3s]", "windows: [2s, 4s]")
+    + """\
   severity: {sev2: 10%}
 changes:
   releases: {directory: releases}
@@ -40,6 +32,7 @@ recover:
     within: 30s
 verify: {settle: 1s, hold: 2s, near_baseline: 1%, traffic: 10%, watch: 2s}
 """
+)
 DRILL = """
 drill: short
 title: A release that fails, quickly

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import shutil
 import subprocess
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from daemon.cli import stopgap as command_line
 from tests.contract.rig import ADA, Rig, rigged
 from tests.contract.test_cli import ROOT
 from tests.contract.test_cli_double import run
+from tests.interpreter import run_code
 
 
 @pytest.fixture
@@ -71,9 +71,7 @@ def test_commands_are_offered_without_loading_them() -> None:
         "print(*(item.value for item in tab.get_completions([], 're')))\n"
         "assert 'daemon.app' not in sys.modules"
     )
-    ended = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=ROOT
-    )
+    ended = run_code(program)
     offered = "review replay replicas request-help resume reload reassign relate\n"
     assert (sorted(ended.stdout.split()), ended.stderr) == (sorted(offered.split()), "")
 
@@ -140,20 +138,7 @@ async def test_what_cannot_be_told_is_silently_left_out(
 
 
 def test_a_shell_gets_its_answer(tmp_path: Path) -> None:
-    environment = {
-        "_STOPGAP_COMPLETE": "bash_complete",
-        "COMP_WORDS": "stopgap fre",
-        "COMP_CWORD": "1",
-        "PYTHONPATH": str(ROOT),
-        "PATH": "/usr/bin:/bin",
-    }
+    asked = {"_STOPGAP_COMPLETE": "bash_complete", "COMP_WORDS": "stopgap fre", "COMP_CWORD": "1"}
     program = "import sys; sys.argv[0] = 'stopgap'; from daemon.cli import main; main()"
-    ended = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    ended = run_code(program, folder=tmp_path, **asked)
     assert ended.stdout.splitlines() == ["plain,freezes", "plain,freeze"]

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterable
 
 import pytest
 
 from daemon.cli import stopgap
+from tests.interpreter import run_code
 
 _RUN = """
 import sys
@@ -33,13 +31,9 @@ AT_HOME |= {"archive", "apply"}
 
 def loaded(*lines: str) -> set[str]:
     """The modules of a process that has carried out these commands, with no daemon to ask."""
-    ended = subprocess.run(
-        [sys.executable, "-c", _RUN, *lines],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "STOPGAP_TOKEN": "x", "STOPGAP_URL": "http://127.0.0.1:1"},
-    )
+    nobody = {"STOPGAP_TOKEN": "x", "STOPGAP_URL": "http://127.0.0.1:1"}
+    ended = run_code(_RUN, *lines, **nobody)
+    assert ended.returncode == 0, ended.stderr
     assert "Usage: " in ended.stdout or "no answer from the daemon" in ended.stderr
     return set(ended.stderr.splitlines())
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
-TREE = Path(__file__).resolve().parents[2]
+from tests.interpreter import TREE, run_code
+
 NOT_CONFIGURED = {
     "alembic",
     "apprise",
@@ -68,15 +66,7 @@ teams:
 
 def loaded(code: str, folder: Path = TREE) -> set[str]:
     """The modules that a new interpreter has loaded when it has run this, which prints them."""
-    environ = {**os.environ, "PYTHONPATH": str(TREE)}
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=folder,
-        env=environ,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_code(code, folder=folder)
     assert done.returncode == 0, done.stderr
     return set(done.stdout.split())
 

@@ -6,7 +6,7 @@ import asyncio
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 
@@ -159,8 +159,10 @@ asyncio.run(main())
 
 
 @pytest.fixture
-def spawn() -> Callable[[str, float], subprocess.Popen[str]]:
-    """Starts a program that hangs in that way, with that deadline; it listens to signals."""
+def spawn() -> Iterator[Callable[[str, float], subprocess.Popen[str]]]:
+    """Starts a program that hangs in that way, with that deadline; it listens to signals. None
+    outlives its test."""
+    started: list[subprocess.Popen[str]] = []
 
     def spawned(way: str, within: float) -> subprocess.Popen[str]:
         process = subprocess.Popen(
@@ -169,11 +171,15 @@ def spawn() -> Callable[[str, float], subprocess.Popen[str]]:
             stderr=subprocess.PIPE,
             text=True,
         )
+        started.append(process)
         assert process.stdout is not None
         assert process.stdout.readline() == "listening\n"
         return process
 
-    return spawned
+    yield spawned
+    for process in started:
+        with process:
+            process.kill()
 
 
 @pytest.mark.parametrize("way", ["hang_in_a_thread", "hang_the_loop", "hang_in_the_pool", "refuse"])

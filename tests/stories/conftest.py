@@ -14,7 +14,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     for item in items:
         if here in item.path.parents:
-            item.add_marker(pytest.mark.looptime)
+            item.add_marker(pytest.mark.looptime(noop_cycles=1))
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Protocol
@@ -25,8 +25,8 @@ _JUMP = 0.95
 _PRIORS = {
     climb: math.log(_JUMP if not climb else (1 - _JUMP) / (len(CLIMBS) - 1)) for climb in CLIMBS
 }
-_MOST = 1 - 1e-9
-"""No level is higher: at 1 a single good event would be impossible."""
+_LEAST, _MOST = 1e-9, 1 - 1e-9
+"""No level is lower, or higher: at 1 a single good event would be impossible."""
 _CLOCK = 1.0
 """Seconds to which the clocks of scrapes and of changes are believed."""
 _OUTER = 0.005
@@ -103,6 +103,11 @@ class _Moment:
     shapes: Sequence[float]
 
 
+_Part = tuple[float, float, float]
+"""(amount, size, part): what was measured in some stretches, and the part of the rise that they
+have, from 0 at the onset to 1 after the climb."""
+
+
 class Family(Protocol):
     """How measured amounts scatter about their level; stretches go by their index."""
 
@@ -114,9 +119,9 @@ class Family(Protocol):
         """The likeliest level of all before `last`."""
         ...
 
-    def likelihoods(self, parts: Iterable[tuple[int, int, float]]) -> list[float]:
-        """The log-likelihood of each (first, last, level), but for what does not depend on the
-        level. All in one call, for it is asked for some hundred thousand of them."""
+    def likelihood(self, parts: Sequence[_Part], base: float, rise: float) -> float:
+        """The log-likelihood of all these parts, but for what does not depend on the level: it is
+        asked for some thousand times for each measurement."""
         ...
 
 
@@ -132,14 +137,13 @@ class CountsFamily:
         # Half an event more: a level of exactly zero would forbid what is only rare.
         return (self.amounts[last] + 0.5) / (self.sizes[last] + 1)
 
-    def likelihoods(self, parts: Iterable[tuple[int, int, float]]) -> list[float]:
-        amounts, sizes, dispersion = self.amounts, self.sizes, self._dispersion
-        log, log1p, found = math.log, math.log1p, []
-        for first, last, level in parts:
-            bad, size = amounts[last] - amounts[first], sizes[last] - sizes[first]
-            share = 1e-9 if level < 1e-9 else min(level, _MOST)
-            found.append((bad * log(share) + (size - bad) * log1p(-share)) / dispersion)
-        return found
+    def likelihood(self, parts: Sequence[_Part], base: float, rise: float) -> float:
+        log, log1p, found = math.log, math.log1p, 0.0
+        for bad, size, part in parts:
+            share = base + rise * part
+            share = _LEAST if share < _LEAST else share if share < _MOST else _MOST  # noqa: FURB136
+            found += bad * log(share) + (size - bad) * log1p(-share)
+        return found / self._dispersion
 
 
 class ValuesFamily:
@@ -147,21 +151,22 @@ class ValuesFamily:
 
     def __init__(self, measured: Sequence[Stretch], variance: float) -> None:
         self._variance = variance
-        self.amounts = list(accumulate((s.weight * s.amount for s in measured), initial=0.0))
-        self._squares = list(accumulate((s.weight * s.amount**2 for s in measured), initial=0.0))
+        # From the mean: only differences count, and great numbers would hide small ones.
+        mean = sum(s.amount for s in measured) / max(1, len(measured))
+        around = (s.weight * (s.amount - mean) for s in measured)
+        self.amounts = list(accumulate(around, initial=0.0))
         self.sizes = list(accumulate((s.weight for s in measured), initial=0.0))
 
     def base(self, last: int) -> float:
         return self.amounts[last] / self.sizes[last]
 
-    def likelihoods(self, parts: Iterable[tuple[int, int, float]]) -> list[float]:
-        sums, weights, every, variance = self.amounts, self.sizes, self._squares, self._variance
-        found = []
-        for first, last, level in parts:
-            amount, size = sums[last] - sums[first], weights[last] - weights[first]
-            squares = every[last] - every[first]
-            found.append(-0.5 * (squares - 2 * level * amount + level * level * size) / variance)
-        return found
+    def likelihood(self, parts: Sequence[_Part], base: float, rise: float) -> float:
+        # The sum of the squared values, which is the same for all moments, is left out.
+        found = 0.0
+        for amount, size, part in parts:
+            level = base + rise * part
+            found += level * (amount - 0.5 * level * size)
+        return found / self._variance
 
 
 def stretches(bins: Sequence[Bin], width: float) -> list[Stretch]:
@@ -200,7 +205,7 @@ def locate(
         if not climb or max(moment.shapes[number] for moment in rough) > most - _UNLIKELY
     ]
     fine = _weigh(measured, family, first, last, _FINE, likely)
-    [unchanged] = family.likelihoods([(0, len(measured), family.base(len(measured)))])
+    unchanged = _before(family, len(measured), family.base(len(measured)))
     return _interval(fine, max(moment.weight for moment in fine) - unchanged)
 
 
@@ -234,7 +239,7 @@ def _weigh(
         onset = begin + (number + 0.5) * step
         first = max(bisect_right(ends, onset), 1)
         base = family.base(first)
-        [before], shapes = family.likelihoods([(0, first, base)]), []
+        before, shapes = _before(family, first, base), []
         # Of all climbs that are not over yet: where the top is does not matter to the slope.
         climbing: float | None = None
         for climb in climbs:
@@ -242,16 +247,16 @@ def _weigh(
             full = max(bisect_left(begins, onset + climb, first), first)
             if full == first:
                 if first not in jumps:
-                    jumps[first] = _fit(family, (), first, len(measured), base)
+                    jumps[first] = _fit(family, _after(family, first), base)
                 fit = jumps[first]
             elif onset + climb >= ends[-1]:
                 if climbing is None:
-                    rising = _parts(begins, ends, first, full, onset, climb)
-                    climbing = _fit(family, rising, full, len(measured), base)
+                    climbing = _fit(
+                        family, _parts(family, begins, ends, first, full, onset, climb), base
+                    )
                 fit = climbing
             else:
-                rising = _parts(begins, ends, first, full, onset, climb)
-                fit = _fit(family, rising, full, len(measured), base)
+                fit = _fit(family, _parts(family, begins, ends, first, full, onset, climb), base)
             shapes.append(before + _PRIORS[climb] + fit)
         most = max(shapes)
         parts = [math.exp(shape - most) for shape in shapes]
@@ -260,50 +265,55 @@ def _weigh(
     return found
 
 
-def _fit(
-    family: Family, rising: Sequence[tuple[int, int, float]], full: int, last: int, base: float
-) -> float:
-    """The log-likelihood of what came after the onset, with the rise that fits it: the stretches
-    (first, last, part) have that part of it, and those from `full` on all of it."""
+def _before(family: Family, last: int, base: float) -> float:
+    """The log-likelihood of what was measured before `last` at that level."""
+    return family.likelihood([(family.amounts[last], family.sizes[last], 0.0)], base, 0.0)
+
+
+def _after(family: Family, first: int) -> list[_Part]:
+    """What was measured from `first` on, all of which has all of the rise."""
     amounts, sizes = family.amounts, family.sizes
-    size = sizes[last] - sizes[full]
-    excess, expected = amounts[last] - amounts[full] - size * base, size
-    for begin, end, part in rising:
-        size = sizes[end] - sizes[begin]
-        excess += part * (amounts[end] - amounts[begin] - size * base)
+    return [(amounts[-1] - amounts[first], sizes[-1] - sizes[first], 1.0)]
+
+
+def _fit(family: Family, parts: Sequence[_Part], base: float) -> float:
+    """The log-likelihood of what came after the onset, with the rise that fits it."""
+    excess = expected = 0.0
+    for amount, size, part in parts:
+        excess += part * (amount - size * base)
         expected += part * part * size
-    rise = max(excess / expected, 0.0) if expected > 0 else 0.0
-    levels = [(begin, end, base + rise * part) for begin, end, part in rising]
-    levels.append((full, last, base + rise))
-    *climbing, after = family.likelihoods(levels)
-    return sum(climbing) + after
+    rise = excess / expected if expected > 0 and excess > 0 else 0.0
+    return family.likelihood(parts, base, rise)
 
 
 def _parts(
+    family: Family,
     begins: Sequence[float],
     ends: Sequence[float],
     first: int,
     full: int,
     onset: float,
     climb: float,
-) -> list[tuple[int, int, float]]:
-    """The stretches from `first` to `full`, of which each ends after the onset and begins before
-    the climb is over, some together: (first, last, their mean level, from 0 at the onset to 1 after
-    the climb). It is worked out some thousand times for each measurement, so in one loop."""
+) -> list[_Part]:
+    """What was measured after the onset: the stretches from `first` to `full`, of which each ends
+    after it and begins before the climb is over, some together, with their mean level; and those
+    after the climb."""
+    amounts, sizes = family.amounts, family.sizes
     each = -(-(full - first) // _MOST_PARTS)
-    half, twice, found = climb / 2, 2 * climb, []
+    half, twice, found = climb / 2, 2 * climb, _after(family, full)
     for start in range(first, full, each):
-        stop = min(start + each, full)
+        stop = start + each if start + each < full else full  # noqa: FURB136
         begin, end = begins[start], ends[stop - 1]
         since, before = end - onset, begin - onset
         if end <= begin:  # a value at one moment
-            found.append((start, stop, 1.0 if since >= climb else since / climb))
-            continue
-        # The level summed up over the time since the onset, to the end and to the beginning.
-        risen = since * since / twice if since < climb else since - half
-        if before > 0:
-            risen -= before * before / twice
-        found.append((start, stop, risen / (end - begin)))
+            part = 1.0 if since >= climb else since / climb
+        else:
+            # The level summed up over the time since the onset, to the end and to the beginning.
+            risen = since * since / twice if since < climb else since - half
+            if before > 0:
+                risen -= before * before / twice
+            part = risen / (end - begin)
+        found.append((amounts[stop] - amounts[start], sizes[stop] - sizes[start], part))
     return found
 
 

@@ -146,6 +146,26 @@ def test_the_interval_of_a_value_holds_the_onset(seed: int) -> None:
     assert SCRAPE - 2 < found.latest - found.earliest < SCRAPE + 4
 
 
+def test_great_values_are_dated_as_finely_as_small_ones() -> None:
+    chance = random.Random(4)  # noqa: S311 - a simulation
+    moments = [SCRAPE * n + 3 for n in range(-60, 8)]
+    values = [chance.gauss(1.0 if at >= 0 else 0.2, 0.05) for at in moments]
+    small, great = (
+        [
+            Stretch(ONSET + at, ONSET + at, v + more, 1.0)
+            for at, v in zip(moments, values, strict=True)
+        ]
+        for more in (0.0, 1e6)
+    )
+    found = locate(great, ValuesFamily(great, 0.05**2))
+    expected = locate(small, ValuesFamily(small, 0.05**2))
+    assert found is not None
+    assert expected is not None
+    assert found.earliest == pytest.approx(expected.earliest, abs=0.01, rel=0)
+    assert found.latest == pytest.approx(expected.latest, abs=0.01, rel=0)
+    assert found.evidence == pytest.approx(expected.evidence, rel=1e-4)
+
+
 # ── stretches ────────────────────────────────────────────────────────────────────────────────
 
 
