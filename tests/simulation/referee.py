@@ -336,11 +336,12 @@ class Referee:
                 self.fail("no update twice", text)
 
     def _untold(self, life: int, since: float, by: int) -> bool:
-        """Whether who acts now could not know what that life got to know then: it has ended or was
-        away since, or the store was for so long that another replica goes on."""
+        """Whether who acts now could not know what that life got to know then: it has ended, was
+        away or given up what was under way since, or the store was away for so long that another
+        replica goes on."""
         one, other = self.lives[life], self.lives[by]
         taken_over = one.replica != other.replica and self.store_away_until() >= since
-        return one.gone_since(since) or taken_over
+        return one.gone_since(since) or one.lapsed_at >= since or taken_over
 
     def _of_token(self, token: str) -> tuple[Incident, int]:
         incident, _, number = token.rpartition("/")

@@ -12,7 +12,7 @@ import logging
 import math
 import secrets
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -104,7 +104,9 @@ class _Simulation:
         ]
         self._tell = self._trace if traced else self._note
         self.script = Script(self.outside, self.replicas, self.referee, self.deployed, self._tell)
-        self.aimed = AimedFaults(self.outside, self.replicas, self.script.happens, self._tell)
+        self.aimed = AimedFaults(
+            self.outside, self.replicas, self.script.happens, self._jump_one, self._tell
+        )
         self._connect()
 
     def _true_time(self) -> datetime:
@@ -293,12 +295,21 @@ class _Simulation:
                 replica.life.dies_at_step = None
 
     def _jump(self, fault: Fault) -> None:
-        seconds = fault.size if fault.kind.endswith("forward") else -fault.size
         self.outside.met.add(fault.kind)
-        self._tell(f"the clock {fault.what or 'of all'} jumps by {seconds:+.0f} s")
-        for replica in self.replicas:
-            if fault.what in {"", str(replica.number)}:
-                replica.clock_offset += seconds
+        seconds = fault.size if fault.kind.endswith("forward") else -fault.size
+        concerned = [one for one in self.replicas if fault.what in {"", str(one.number)}]
+        self._clocks_jump(concerned, fault.what or "of all", seconds)
+
+    def _jump_one(self, number: int, seconds: float) -> None:
+        self._clocks_jump([self.replicas[number]], str(number), seconds)
+
+    def _clocks_jump(self, concerned: Sequence[Replica], whose: str, seconds: float) -> None:
+        self._tell(f"the clock {whose} jumps by {seconds:+.0f} s")
+        leased = self.scenario.replicas > 1
+        for replica in concerned:
+            replica.clock_offset += seconds
+            if replica.life is not None and leased and seconds > LEASE.total_seconds():
+                replica.life.lapsed_at = self.loop.now
         offsets = [replica.clock_offset for replica in self.replicas]
         self.referee.apart = max(self.referee.apart, max(offsets) - min(offsets))
         # What waits by the clock waits so much longer.
