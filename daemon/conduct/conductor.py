@@ -174,6 +174,8 @@ class Conductor:
         if incident not in self._conducted:
             task = group.create_task(self._conduct(incident), name=f"conduct-{incident}")
             self._conducted[incident] = task
+            # Of a task that is cancelled before it began nothing runs, and no `finally` either.
+            task.add_done_callback(partial(self._gone, incident))
             self.pulse.begins(incident, task)
         elif incident in self._given_up:  # it was lost and won back: once its effects have ended
             again = partial(self._repository.opened.put_nowait, incident)
@@ -191,7 +193,7 @@ class Conductor:
 
     async def _conduct(self, incident: str) -> None:
         bind_contextvars(incident=incident)
-        flight, task = _Flight(), asyncio.current_task()
+        flight = _Flight()
         self._flights.append(flight)
         try:
             async with asyncio.TaskGroup() as effects:
@@ -209,14 +211,20 @@ class Conductor:
         finally:
             self._flights.remove(flight)
             self._drilling.pop(incident, None)
-            if self._conducted.get(incident) is task:
-                self._end(incident, meant=incident in self._given_up)
+            self._gone(incident, asyncio.current_task())
+
+    def _gone(self, incident: str, task: asyncio.Task[None] | None) -> None:
+        """That task conducts it no more, however it has ended."""
+        if self._conducted.get(incident) is task:
+            self._end(incident, meant=incident in self._given_up)
 
     def _end(self, incident: str, *, meant: bool) -> None:
         """It is conducted no more."""
         if meant:
             self.pulse.ends(incident)  # else its task has died, which has to be noticed
-            if self._repository.at_hand(incident) is None:
+            # What was given up may have been won back meanwhile, and be read anew.
+            given_up = incident in self._given_up
+            if not given_up and self._repository.at_hand(incident) is None:
                 self._repository.ownership.over(incident)
         self._conducted.pop(incident, None)
         self._given_up.discard(incident)

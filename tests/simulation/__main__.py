@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> int:
         return planted_bugs.show(options.seeds, options.jobs, options.only)
     if options.seed is not None:
         return _replay(options.seed, with_shrinking=not options.whole)
-    summary = run_many(options.first, options.seeds, options.jobs, _progress)
+    summary = run_many(range(options.first, options.first + options.seeds), options.jobs, _progress)
     _report(summary)
     if summary.failures and not options.whole:
         _shrunk(simulate(scenario_of(min(summary.failures))))

@@ -22,23 +22,27 @@ AimedKind = Literal[
     "commit unknown at that",
     "replica suspended after that",
     "replica cut off after that",
+    "clock forward after that",
 ]
 
 
 class AimedFaults:
     """Counts what each daemon writes, does and asks for, and lets come what is aimed at that.
-    `react` lets a person do something; `tell` hears of it in words."""
+    `react` lets a person do something, `jump` a replica's clock jump by so many seconds; `tell`
+    hears of it in words."""
 
     def __init__(
         self,
         outside: Outside,
         replicas: Sequence[Replica],
         react: Callable[[Item], Awaitable[None]],
+        jump: Callable[[int, float], None],
         tell: Callable[[str], None],
     ) -> None:
         self._outside = outside
         self._replicas = replicas
         self._react_to = react
+        self._jump = jump
         self.tell = tell
         self._loop = outside.loop
         self._script = outside.scenario.script
@@ -94,6 +98,9 @@ class AimedFaults:
                 self.held_up_until = max(self.held_up_until, self._failing_until)
             if self._aimed("commit unknown at that", name):
                 self._untold.add(life.number)
+            jumps = self._aimed("clock forward after that", name)
+            if jumps:
+                self._jump(life.replica, jumps.size)
             self._goes_away(life, name)
 
     def asked(self, life: Life, names: Sequence[str]) -> None:

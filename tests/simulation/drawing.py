@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 from tests.simulation.drawn_faults import Draw, faults_of
 from tests.simulation.scenario import PEOPLE, SERVICES, Item, Scenario
-from tests.simulation.stretches import STRETCHES
+from tests.simulation.stretches import ADDED, STRETCHES, Stretch
 
 SWARM_SHARE = 0.4
 """The share of seeds that draw from all kinds alike; the others aim at a dangerous stretch."""
+ADDED_EVERY = 20
+"""Of so many seeds one, the last, aims at a stretch that was added later."""
 SQL_EVERY = 16
 """Of so many seeds one is run on the stores in SQL."""
 
@@ -17,7 +19,7 @@ SQL_EVERY = 16
 def scenario_of(seed: int) -> Scenario:
     """What this seed draws."""
     draw = Draw(seed)
-    stretch = None if draw.chance(SWARM_SHARE) else draw.one(STRETCHES)
+    stretch = _stretch(draw)
     script, faults = stretch(draw) if stretch else (_script(draw), faults_of(draw))
     return Scenario(
         seed=seed,
@@ -31,6 +33,18 @@ def scenario_of(seed: int) -> Scenario:
         replicas=1 + any(fault.kind == "second replica" for fault in faults),
         order_seed=seed,
     )
+
+
+def aims_at(seed: int, name: str) -> bool:
+    """Whether it draws that stretch."""
+    stretch = _stretch(Draw(seed))
+    return stretch is not None and stretch.__name__ == f"_{name}"
+
+
+def _stretch(draw: Draw) -> Stretch | None:
+    """What it aims at; None if it draws from all kinds alike."""
+    stretch = None if draw.chance(SWARM_SHARE) else draw.one(STRETCHES)
+    return draw.one(ADDED) if draw.seed % ADDED_EVERY == ADDED_EVERY - 1 else stretch
 
 
 def _script(draw: Draw) -> list[Item]:

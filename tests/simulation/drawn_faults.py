@@ -59,7 +59,7 @@ def faults_of(draw: Draw) -> list[Fault]:
     if draw.chance(0.06):
         return []
     most = draw.one((1, 2, 3, 6, 10))
-    kinds = [kind for kind in FAULT_KINDS if kind not in {"restart late", "second replica"}]
+    kinds = [kind for kind in FAULT_KINDS if kind in _MAKERS]
     chosen = draw.dice.sample(kinds, most)
     faults: list[Fault] = []
     for kind in chosen:

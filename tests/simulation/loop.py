@@ -51,6 +51,8 @@ class Life:
     """Suspended, as by SIGSTOP: nothing of it runs, and its clocks go on."""
     was_away: list[tuple[float, float]] = field(default_factory=list)
     """From when to when it was suspended, or cut off from the store alone."""
+    lapsed_at: float = -1.0
+    """When its clock last jumped past the end of its lease, and it gave up what was under way."""
     steps: int = 0
     dies_at_step: int | None = None
 

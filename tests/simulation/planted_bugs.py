@@ -1,6 +1,7 @@
 """Bugs that are planted on purpose: in how many seeds each is found, and by which invariant.
 
-Each is a patch of `planted/`; it is applied to a copy of the tree, in which the seeds are run.
+Each is a patch of `planted/`, whose first line names the stretch that is aimed at it; it is applied
+to a copy of the tree, in which seeds that draw that stretch are run.
 """
 
 from __future__ import annotations
@@ -12,15 +13,17 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from itertools import count, islice
 from pathlib import Path
 
 import click
 
+from tests.simulation.drawing import aims_at
 from tests.simulation.runs import run_seeds
 
 ROOT = Path(__file__).parents[2]
 PATCHES = Path(__file__).parent / "planted"
-ENOUGH = 10
+ENOUGH = 5
 """A bug that so many seeds have found is found."""
 COPIED = ("daemon", "recovery_actions", "tests")
 
@@ -28,6 +31,11 @@ COPIED = ("daemon", "recovery_actions", "tests")
 def patches(only: str = "") -> list[Path]:
     """The patch files whose name has that in it."""
     return sorted(path for path in PATCHES.glob("*.patch") if only in path.name)
+
+
+def stretch_of(patch: Path) -> str:
+    """The stretch that is aimed at it."""
+    return patch.read_text().partition("\n")[0].removeprefix("Stretch: ")
 
 
 def planted_tree(patch: Path, folder: Path) -> Path:
@@ -47,13 +55,15 @@ Failures = dict[int, tuple[str, str]]
 
 
 def run_planted(patch: Path, seeds: int, jobs: int) -> tuple[Failures, int]:
-    """The failures on the tree with that bug, and of how many seeds: of that many, or of fewer if
-    enough of them fail."""
+    """The failures on the tree with that bug, and of how many seeds of its stretch: of that many,
+    or of fewer if enough of them fail."""
+    stretch = stretch_of(patch)
+    tried = list(islice((seed for seed in count() if aims_at(seed, stretch)), seeds))
     with tempfile.TemporaryDirectory() as folder:
         tree = planted_tree(patch, Path(folder))
         code = (
             "import json; from tests.simulation.runs import run_many; "
-            f"summary = run_many(0, {seeds}, {jobs}, enough={ENOUGH}); "
+            f"summary = run_many({tried}, {jobs}, enough={ENOUGH}); "
             "print(json.dumps([summary.failures, summary.seeds]))"
         )
         environ = {**os.environ, "PYTHONPATH": str(tree), "PYTHONHASHSEED": "0"}
@@ -65,8 +75,8 @@ def run_planted(patch: Path, seeds: int, jobs: int) -> tuple[Failures, int]:
             capture_output=True,
             text=True,
         )
-    found, tried = json.loads(done.stdout.splitlines()[-1])
-    return {int(seed): (invariant, text) for seed, (invariant, text) in found.items()}, tried
+    found, run = json.loads(done.stdout.splitlines()[-1])
+    return {int(seed): (invariant, text) for seed, (invariant, text) in found.items()}, run
 
 
 def show(seeds: int, jobs: int, only: str) -> int:

@@ -88,7 +88,11 @@ class Referee:
         self.apart = 0.0
         """Seconds by which the clocks of replicas differ, at most: what one has stamped waits so
         much longer with the next. `stopgap replicas` tells of it."""
+        self.store_away_until: Callable[[], float] = lambda: 0.0
+        """Until when the store last failed whoever asked it, as of now."""
         self._delivered: set[tuple[str, str]] = set()
+        self._claimed_in_time: dict[tuple[str, str], int] = {}
+        """The life that has claimed a page last, before its delivery was written down."""
         self._calling_since: dict[str, float] = {}
         self._called: dict[str, float] = {}
         self._automatic: list[tuple[datetime, str, str]] = []
@@ -165,11 +169,25 @@ class Referee:
                     text = f"{event.page} of {before.id}, which {before.commander} has taken"
                     self.fail("nobody is called in vain", text)
             case e.PageDelivered():
-                self._delivered.add((before.id, event.page))
+                self._page_delivered((before.id, event.page))
+            case e.EffectClaimed(effect="page"):
+                self._page_claimed((before.id, event.about))
             case e.EscalationDefect():
                 self._defect(before, event)
             case _:
                 pass
+
+    def _page_claimed(self, page: tuple[str, str]) -> None:
+        life = LIFE.get()
+        if life is not None and page not in self._delivered:
+            self._claimed_in_time[page] = life.number
+
+    def _page_delivered(self, page: tuple[str, str]) -> None:
+        life = LIFE.get()
+        self._delivered.add(page)
+        # Whoever writes it has nothing more to ring for.
+        if life is None or self._claimed_in_time.get(page) == life.number:
+            self._claimed_in_time.pop(page, None)
 
     def _with_lease(self, entry: e.Entry) -> None:
         life = LIFE.get()
@@ -264,7 +282,7 @@ class Referee:
             said = looks[-1].landed if looks else "nothing, for nobody looked"
             text = f"{run.token} is run again, and its target said {said}"
             self.fail("one run a step", text)
-        elif last.awaited and not last.life.gone_since(last.at):
+        elif last.awaited and not self._untold(last.life.number, last.at, run.life.number):
             self.fail(
                 "one run a step", f"{run.token} is run again by {run.life}; {last.life} lives"
             )
@@ -272,12 +290,14 @@ class Referee:
     def rang(self, rang: Rang) -> None:
         """A phone rings."""
         self._called[rang.incident] = self.now
+        page = (rang.incident, rang.page)
         again = [
             other
             for other in self.outside.record.rings
-            if other is not rang and (other.incident, other.page) == (rang.incident, rang.page)
+            if other is not rang and (other.incident, other.page) == page
         ]
-        if (rang.incident, rang.page) in self._delivered:
+        # What another replica tells late, between the claim and the ring, nobody could know.
+        if page in self._delivered and self._claimed_in_time.get(page) != rang.life:
             text = f"{rang.page} of {rang.incident} rings after it was delivered"
             self.fail("no page twice", text)
         owed = self.owed(self.lives[rang.life].replica)
@@ -290,7 +310,7 @@ class Referee:
             text = f"{rang.page} of {rang.incident} rings, whose delivery is kept as owed"
             self.fail("no page twice", text)
         for other in again:
-            if other.answered and not self.lives[other.life].gone_since(other.at):
+            if other.answered and not self._untold(other.life, other.at, rang.life):
                 text = f"{rang.page} of {rang.incident} rings twice, at {other.at:.1f} too"
                 self.fail("no page twice", text)
         if rang.incident not in self.incidents:
@@ -307,13 +327,21 @@ class Referee:
                 posted.update,
                 posted.version,
             )
-            away = self.lives[other.life].gone_since(other.at)
+            untold = self._untold(other.life, other.at, posted.life)
             # What is told of a maintenance window is noted afterwards, which the store may refuse.
             if not posted.incident and self.outside.met & _STORE_FAULTS:
                 continue
-            if other is not posted and same and other.answered and not away:
+            if other is not posted and same and other.answered and not untold:
                 text = f"{posted.update} v{posted.version} of {posted.incident}"
                 self.fail("no update twice", text)
+
+    def _untold(self, life: int, since: float, by: int) -> bool:
+        """Whether who acts now could not know what that life got to know then: it has ended, was
+        away or given up what was under way since, or the store was away for so long that another
+        replica goes on."""
+        one, other = self.lives[life], self.lives[by]
+        taken_over = one.replica != other.replica and self.store_away_until() >= since
+        return one.gone_since(since) or one.lapsed_at >= since or taken_over
 
     def _of_token(self, token: str) -> tuple[Incident, int]:
         incident, _, number = token.rpartition("/")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing import get_context
@@ -55,17 +55,16 @@ def run_seeds(seeds: Iterable[int]) -> Summary:
 
 
 def run_many(
-    first: int,
-    count: int,
+    seeds: Sequence[int],
     jobs: int,
     told: Callable[[Summary], None] = lambda _: None,
     enough: int | None = None,
 ) -> Summary:
-    """Run `count` seeds from `first` on in so many processes; `told` hears how far it is. Once
-    `enough` of them have failed, no more are begun."""
+    """Run these seeds in so many processes; `told` hears how far it is. Once `enough` of them have
+    failed, no more are begun."""
     began = time.monotonic()
     whole = Summary()
-    chunks = [range(i, min(i + CHUNK, first + count)) for i in range(first, first + count, CHUNK)]
+    chunks = [seeds[i : i + CHUNK] for i in range(0, len(seeds), CHUNK)]
     with ProcessPoolExecutor(jobs, mp_context=get_context("fork")) as pool:
         parts = map(run_seeds, chunks) if jobs <= 1 else pool.map(run_seeds, chunks)
         for part in parts:

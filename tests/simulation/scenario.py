@@ -60,6 +60,7 @@ FaultKind = Literal[
     "commit unknown at that",
     "replica suspended after that",
     "replica cut off after that",
+    "clock forward after that",
 ]
 FAULT_KINDS: tuple[FaultKind, ...] = FaultKind.__args__  # type: ignore[attr-defined]
 

@@ -12,7 +12,7 @@ import logging
 import math
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -34,26 +34,23 @@ from tests.simulation.loop import Life, NoProgress, SimulationLoop
 from tests.simulation.outside import Outside
 from tests.simulation.referee import Referee, Violation
 from tests.simulation.replica import Replica
-from tests.simulation.scenario import END, FAULTS_END, Fault, Scenario
+from tests.simulation.scenario import END, FAULTS_END, Fault, FaultKind, Scenario
 from tests.simulation.script import Script
 from tests.simulation.store import Disk, new_database
 
 LOOK_EVERY = 5.0
 FAILOVER = LEASE.total_seconds() + 5.0
 """Seconds within which another replica has taken over what one that is gone conducted."""
-_HOLDS_UP = frozenset(
-    {
-        "prometheus slow",
-        "prometheus down",
-        "pager down",
-        "pager broken",
-        "pager slow",
-        "pager loses answers",
-        "disk full",
-        "disk fails",
-        "disk slow",
-    }
-)
+_STORE_AWAY: frozenset[FaultKind] = frozenset({"disk full", "disk fails", "disk slow"})
+"""While one of these is in force, what was done is written down late, and leases may end."""
+_HOLDS_UP: frozenset[FaultKind] = _STORE_AWAY | {
+    "prometheus slow",
+    "prometheus down",
+    "pager down",
+    "pager broken",
+    "pager slow",
+    "pager loses answers",
+}
 """While one of these is in force, calls may be late."""
 
 
@@ -107,7 +104,9 @@ class _Simulation:
         ]
         self._tell = self._trace if traced else self._note
         self.script = Script(self.outside, self.replicas, self.referee, self.deployed, self._tell)
-        self.aimed = AimedFaults(self.outside, self.replicas, self.script.happens, self._tell)
+        self.aimed = AimedFaults(
+            self.outside, self.replicas, self.script.happens, self._jump_one, self._tell
+        )
         self._connect()
 
     def _true_time(self) -> datetime:
@@ -124,6 +123,7 @@ class _Simulation:
         disk.wrote = outside.did = self.aimed.did
         disk.asked = self.aimed.asked
         referee.may_begin = disk.may_begin
+        referee.store_away_until = self._store_away_until
         referee.owed = lambda replica: disk.owed.get(replica, ())
         disk.before_commit = self.aimed.before_commit
         disk.after_commit = self.aimed.after_commit
@@ -257,14 +257,22 @@ class _Simulation:
 
     def _calm(self) -> float:
         """Since when nothing is in the way of a call."""
-        now, faults = self.loop.now, self.scenario.faults
+        now = self.loop.now
         if not self.outside.calm:
-            ends = [f.at + f.lasts for f in faults if f.kind in _HOLDS_UP and f.at <= now]
-            self.calm_since = max([self.calm_since, *(min(end, now) for end in ends)])
+            self.calm_since = max(self.calm_since, self._ended(_HOLDS_UP))
         self.calm_since = max(self.calm_since, min(self.aimed.held_up_until, now))
         for replica in self.replicas:
             self.calm_since = max(self.calm_since, min(now, self._made_up_for(replica)))
         return self.calm_since
+
+    def _ended(self, kinds: Collection[FaultKind]) -> float:
+        """Until when one of these was last in force, as of now."""
+        now = self.loop.now
+        ends = [f.at + f.lasts for f in self.scenario.faults if f.kind in kinds and f.at <= now]
+        return max((min(end, now) for end in ends), default=0.0)
+
+    def _store_away_until(self) -> float:
+        return max(self._ended(_STORE_AWAY), min(self.aimed.held_up_until, self.loop.now))
 
     def _made_up_for(self, replica: Replica) -> float:
         """When nothing is in the way any more of what that replica conducted: it is there, or
@@ -287,12 +295,21 @@ class _Simulation:
                 replica.life.dies_at_step = None
 
     def _jump(self, fault: Fault) -> None:
-        seconds = fault.size if fault.kind.endswith("forward") else -fault.size
         self.outside.met.add(fault.kind)
-        self._tell(f"the clock {fault.what or 'of all'} jumps by {seconds:+.0f} s")
-        for replica in self.replicas:
-            if fault.what in {"", str(replica.number)}:
-                replica.clock_offset += seconds
+        seconds = fault.size if fault.kind.endswith("forward") else -fault.size
+        concerned = [one for one in self.replicas if fault.what in {"", str(one.number)}]
+        self._clocks_jump(concerned, fault.what or "of all", seconds)
+
+    def _jump_one(self, number: int, seconds: float) -> None:
+        self._clocks_jump([self.replicas[number]], str(number), seconds)
+
+    def _clocks_jump(self, concerned: Sequence[Replica], whose: str, seconds: float) -> None:
+        self._tell(f"the clock {whose} jumps by {seconds:+.0f} s")
+        leased = self.scenario.replicas > 1
+        for replica in concerned:
+            replica.clock_offset += seconds
+            if replica.life is not None and leased and seconds > LEASE.total_seconds():
+                replica.life.lapsed_at = self.loop.now
         offsets = [replica.clock_offset for replica in self.replicas]
         self.referee.apart = max(self.referee.apart, max(offsets) - min(offsets))
         # What waits by the clock waits so much longer.

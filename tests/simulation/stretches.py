@@ -16,7 +16,8 @@ from tests.simulation.drawn_faults import (
 )
 from tests.simulation.scenario import FAULTS_END, PEOPLE, Fault, Item
 
-_Stretch = tuple[list[Item], list[Fault]]
+_Night = tuple[list[Item], list[Fault]]
+Stretch = Callable[[Draw], _Night]
 
 
 def _sure(draw: Draw, service: str, heals: str, fires: float | None = None) -> list[Item]:
@@ -30,7 +31,7 @@ def _sure(draw: Draw, service: str, heals: str, fires: float | None = None) -> l
     ]
 
 
-def _two_on_one_target(draw: Draw) -> _Stretch:
+def _two_on_one_target(draw: Draw) -> _Night:
     """Two incidents whose steps act on the same target begin at once."""
     fires = draw.within(50, 80)
     script = _sure(draw, "shop", "never", fires)
@@ -39,7 +40,7 @@ def _two_on_one_target(draw: Draw) -> _Stretch:
     return script, one_of_all(draw, 0.3)
 
 
-def _people_react(draw: Draw) -> _Stretch:
+def _people_react(draw: Draw) -> _Night:
     """People act in the moment in which the daemon is about to."""
     service = draw.one(("shop", "cart", "search"))
     script = _sure(draw, service, draw.one(("rollback", "flag_off", "never")))
@@ -54,7 +55,7 @@ def _people_react(draw: Draw) -> _Stretch:
     return script, slow if draw.chance(0.5) else one_of_all(draw, 0.3)
 
 
-def _veto_at_the_start(draw: Draw) -> _Stretch:
+def _veto_at_the_start(draw: Draw) -> _Night:
     """Somebody stops a step while its start is being decided, and the store takes its time."""
     script = _sure(draw, "shop", draw.one(("rollback", "flag_off")))
     slow = Fault("disk slow", 0.0, FAULTS_END, size=draw.within(0.1, 1.0))
@@ -67,7 +68,7 @@ def _veto_at_the_start(draw: Draw) -> _Stretch:
     return [*script, Item("reaction", delay, what, draw.one(PEOPLE), more)], [slow]
 
 
-def _crash_while_it_runs(draw: Draw) -> _Stretch:
+def _crash_while_it_runs(draw: Draw) -> _Night:
     """The daemon dies while an action is at work, or before its end is written down."""
     service = draw.one(("shop", "cart", "shop"))
     script = _sure(draw, service, draw.one(("rollback", "flag_off", "never")))
@@ -78,7 +79,7 @@ def _crash_while_it_runs(draw: Draw) -> _Stretch:
     return script, faults + one_of_all(draw, 0.15)
 
 
-def _crash_at_a_delivery(draw: Draw) -> _Stretch:
+def _crash_at_a_delivery(draw: Draw) -> _Night:
     """The daemon dies while it takes in an alert that nobody sends again."""
     service = draw.one(("shop", "mail", "mail"))
     script = _sure(draw, service, "rollback")
@@ -87,7 +88,7 @@ def _crash_at_a_delivery(draw: Draw) -> _Stretch:
     return script, [replace(crash, size=draw.one((0.0, 0.0, 0.02)))]
 
 
-def _store_away_a_moment(draw: Draw) -> _Stretch:
+def _store_away_a_moment(draw: Draw) -> _Night:
     """The store fails for seconds in the middle of what nothing else would wake the daemon for."""
     service = draw.one(("shop", "search", "search"))
     script = _sure(draw, service, "itself")
@@ -102,7 +103,7 @@ def _store_away_a_moment(draw: Draw) -> _Stretch:
     return script, [fails]
 
 
-def _crash_at_work(draw: Draw) -> _Stretch:
+def _crash_at_work(draw: Draw) -> _Night:
     """The daemon dies around what it writes and does of a step, a page, a delivery."""
     service = draw.one(("shop", "cart", "search", "mail"))
     script = _sure(draw, service, draw.one(("rollback", "flag_off", "never")))
@@ -111,7 +112,7 @@ def _crash_at_work(draw: Draw) -> _Stretch:
     return script, faults + one_of_all(draw, 0.2)
 
 
-def _disk_at_outcomes(draw: Draw) -> _Stretch:
+def _disk_at_outcomes(draw: Draw) -> _Night:
     """The store takes nothing just when the world has answered; and then the daemon may die."""
     service = draw.one(("shop", "cart", "search", "mail"))
     script = _sure(draw, service, draw.one(("rollback", "flag_off")))
@@ -123,7 +124,7 @@ def _disk_at_outcomes(draw: Draw) -> _Stretch:
     return script, faults
 
 
-def _plan_to_its_end(draw: Draw) -> _Stretch:
+def _plan_to_its_end(draw: Draw) -> _Night:
     """The first steps do not help, so that the budgets matter."""
     script = _sure(draw, "shop", draw.one(("flag_off", "never")))
     if draw.chance(0.4):
@@ -131,7 +132,7 @@ def _plan_to_its_end(draw: Draw) -> _Stretch:
     return script, one_of_all(draw, 0.3)
 
 
-def _replica_suspended(draw: Draw) -> _Stretch:
+def _replica_suspended(draw: Draw) -> _Night:
     """One of two replicas sleeps in the middle of a claim, and wakes with a lease that is over."""
     service = draw.one(("shop", "cart", "search"))
     script = _sure(draw, service, draw.one(("rollback", "flag_off", "never")))
@@ -140,7 +141,7 @@ def _replica_suspended(draw: Draw) -> _Stretch:
     return script, [*faults, Fault("second replica", at=begins)]
 
 
-def _claimed_and_away(draw: Draw) -> _Stretch:
+def _claimed_and_away(draw: Draw) -> _Night:
     """One of two replicas sleeps between what it has claimed and what it does, until the other one
     has done it."""
     service = draw.one(("shop", "cart", "search", "mail"))
@@ -155,7 +156,7 @@ def _claimed_and_away(draw: Draw) -> _Stretch:
     return script, [away, Fault("second replica", at=0.0)]
 
 
-def _done_and_away(draw: Draw) -> _Stretch:
+def _done_and_away(draw: Draw) -> _Night:
     """A replica does not reach the store any more, or sleeps, just when it has done something to
     the world: it cannot write down what came of it, and another one takes over, or nobody does."""
     service = draw.one(("shop", "cart", "search", "mail"))
@@ -171,7 +172,7 @@ def _done_and_away(draw: Draw) -> _Stretch:
     return script, [*faults, Fault("second replica", at=begins)]
 
 
-def _opened_and_untold(draw: Draw) -> _Stretch:
+def _opened_and_untold(draw: Draw) -> _Night:
     """The opening of an incident is stored, and its daemon is not told; a second one is there."""
     service = draw.one(("shop", "cart", "search", "mail"))
     script = _sure(draw, service, draw.one(("rollback", "itself", "never")))
@@ -179,7 +180,7 @@ def _opened_and_untold(draw: Draw) -> _Stretch:
     return script, [untold, Fault("second replica", at=draw.one((0.0, 0.0, 200.0)))]
 
 
-def _lease_won_back(draw: Draw) -> _Stretch:
+def _lease_won_back(draw: Draw) -> _Night:
     """The only replica is away for longer than its lease while nobody else could take over."""
     fires = draw.within(40, 70)
     script = _sure(draw, draw.one(("shop", "search", "mail")), "never", fires)
@@ -188,7 +189,7 @@ def _lease_won_back(draw: Draw) -> _Stretch:
     return script, [away, Fault("second replica", at=draw.one((200.0, 0.0)))]
 
 
-def _nobody_hears(draw: Draw) -> _Stretch:
+def _nobody_hears(draw: Draw) -> _Night:
     """A call fails for a while, and nothing else happens that would wake the daemon."""
     fires = draw.within(30, 90)
     script = [Item("delivery", fires, "mail", more=("firing", round(fires - 3, 3), 0.0, 0))]
@@ -196,7 +197,20 @@ def _nobody_hears(draw: Draw) -> _Stretch:
     return script, faults
 
 
-STRETCHES: tuple[Callable[[Draw], _Stretch], ...] = (
+def _lease_over_unseen(draw: Draw) -> _Night:
+    """A replica's clock jumps past the end of its lease in the middle of what it does, and somebody
+    acts before it has seen that the lease is over; then it wins it back."""
+    service = draw.one(("shop", "cart"))
+    script = _sure(draw, service, draw.one(("rollback", "flag_off", "never")))
+    what, number = draw.one(("effect run", "effect run", "effect page")), draw.one((1, 1, 2))
+    jump = Fault("clock forward after that", what=what, count=number, size=61.0)
+    for _ in range(draw.one((1, 3))):
+        more = (service, 1, service, what, number)
+        script.append(Item("reaction", draw.within(0, 1), "note", draw.one(PEOPLE), more))
+    return script, [jump, Fault("second replica", at=draw.one((0.0, 200.0, 200.0)))]
+
+
+STRETCHES: tuple[Stretch, ...] = (
     _two_on_one_target,
     _people_react,
     _veto_at_the_start,
@@ -213,3 +227,6 @@ STRETCHES: tuple[Callable[[Draw], _Stretch], ...] = (
     _lease_won_back,
     _nobody_hears,
 )
+ADDED: tuple[Stretch, ...] = (_lease_over_unseen,)
+"""Those that were added later have seeds of their own: all others draw what they drew before, and
+the nights that are kept stay what they are."""

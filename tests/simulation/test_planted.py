@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulation.planted_bugs import ROOT, patches
+from tests.simulation.planted_bugs import ROOT, patches, stretch_of
+from tests.simulation.stretches import ADDED, STRETCHES
 
 PLANTED = patches()
 
@@ -16,6 +17,11 @@ def test_there_are_ten_of_them_at_least() -> None:
     assert len(PLANTED) >= 10
     numbers = [int(path.name.partition("-")[0]) for path in PLANTED]
     assert numbers == list(range(1, len(PLANTED) + 1))
+
+
+def test_a_stretch_is_aimed_at_each_of_them() -> None:
+    names = {stretch.__name__.removeprefix("_") for stretch in (*STRETCHES, *ADDED)}
+    assert {stretch_of(patch) for patch in PLANTED} <= names
 
 
 @pytest.mark.parametrize("patch", PLANTED, ids=lambda path: path.stem)

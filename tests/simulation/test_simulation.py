@@ -54,6 +54,10 @@ def test_every_invariant_holds(part: int) -> None:
         pytest.param(41331, id="a dry run that was given up took the next one with it"),
         pytest.param(50330, id="after a clock step back an effect rested for as long"),
         pytest.param(52398, id="a second order before anything was confirmed was decided for ever"),
+        pytest.param(100233, id="an incident given up before it was begun was nobody's for ever"),
+        pytest.param(22829, id="a replica rang just when another one told late that it had rung"),
+        pytest.param(110123, id="the store was away for all, and another replica went on first"),
+        pytest.param(399, id="a lease that a clock's jump had ended was won back over a page"),
         pytest.param(50464, id="a closed incident was to be woken by a note in the store"),
     ],
 )

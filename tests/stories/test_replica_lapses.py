@@ -3,6 +3,8 @@ Nothing is under way twice, and nothing that the store calls its own is left lyi
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from daemon.conduct.conductor import Conductor
@@ -157,3 +159,32 @@ async def test_a_page_that_was_cancelled_before_it_began_is_sent(
         await a.at(200)
         first = next(iter((await a.incident()).pages))
     assert first in {page.page for page in rung}
+
+
+async def test_an_incident_that_is_lost_before_it_was_begun_with_is_conducted_once_it_is_won_back(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing runs of a task that is cancelled before its first moment."""
+    begin, lost = Conductor._begin, list[str]()
+
+    def loses(conductor: Conductor, incident: str, group: asyncio.TaskGroup) -> None:
+        begin(conductor, incident, group)
+        if not lost:
+            lost.append(incident)
+            conductor.give_up([incident])
+            conductor.take([incident])
+
+    monkeypatch.setattr(Conductor, "_begin", loses)
+    async with replicas(stage, "a") as story:
+        healed_by(stage, "rollback")
+        a = story.daemons["a"]
+        await a.at(180)
+        await a.receives(alert())
+        await a.at(183)
+        assert lost
+        assert a.conductor.tasks[0] == 1
+        assert called(stage)
+        await a.at(1800)
+        incident = await a.incident()
+    assert incident.closed is not None
+    acted_once(stage)
