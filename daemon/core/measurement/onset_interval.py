@@ -114,9 +114,12 @@ class Family(Protocol):
         """The likeliest level of all before `last`."""
         ...
 
-    def likelihoods(self, parts: Iterable[tuple[int, int, float]]) -> list[float]:
-        """The log-likelihood of each (first, last, level), but for what does not depend on the
-        level. All in one call, for it is asked for some hundred thousand of them."""
+    def likelihood(
+        self, parts: Iterable[tuple[int, int, float]], base: float, rise: float
+    ) -> float:
+        """The log-likelihood of all these (first, last, part) together, whose level is `base` and
+        that part of the rise, but for what does not depend on the level. All in one call, for it is
+        asked for some hundred thousand of them."""
         ...
 
 
@@ -132,14 +135,16 @@ class CountsFamily:
         # Half an event more: a level of exactly zero would forbid what is only rare.
         return (self.amounts[last] + 0.5) / (self.sizes[last] + 1)
 
-    def likelihoods(self, parts: Iterable[tuple[int, int, float]]) -> list[float]:
-        amounts, sizes, dispersion = self.amounts, self.sizes, self._dispersion
-        log, log1p, found = math.log, math.log1p, []
-        for first, last, level in parts:
-            bad, size = amounts[last] - amounts[first], sizes[last] - sizes[first]
+    def likelihood(
+        self, parts: Iterable[tuple[int, int, float]], base: float, rise: float
+    ) -> float:
+        amounts, sizes, log, log1p = self.amounts, self.sizes, math.log, math.log1p
+        found = 0.0
+        for first, last, part in parts:
+            bad, level = amounts[last] - amounts[first], base + rise * part
             share = 1e-9 if level < 1e-9 else min(level, _MOST)
-            found.append((bad * log(share) + (size - bad) * log1p(-share)) / dispersion)
-        return found
+            found += bad * log(share) + (sizes[last] - sizes[first] - bad) * log1p(-share)
+        return found / self._dispersion
 
 
 class ValuesFamily:
@@ -154,14 +159,16 @@ class ValuesFamily:
     def base(self, last: int) -> float:
         return self.amounts[last] / self.sizes[last]
 
-    def likelihoods(self, parts: Iterable[tuple[int, int, float]]) -> list[float]:
-        sums, weights, every, variance = self.amounts, self.sizes, self._squares, self._variance
-        found = []
-        for first, last, level in parts:
+    def likelihood(
+        self, parts: Iterable[tuple[int, int, float]], base: float, rise: float
+    ) -> float:
+        sums, weights, every = self.amounts, self.sizes, self._squares
+        found = 0.0
+        for first, last, part in parts:
             amount, size = sums[last] - sums[first], weights[last] - weights[first]
-            squares = every[last] - every[first]
-            found.append(-0.5 * (squares - 2 * level * amount + level * level * size) / variance)
-        return found
+            level = base + rise * part
+            found += every[last] - every[first] - 2 * level * amount + level * level * size
+        return -0.5 * found / self._variance
 
 
 def stretches(bins: Sequence[Bin], width: float) -> list[Stretch]:
@@ -200,7 +207,7 @@ def locate(
         if not climb or max(moment.shapes[number] for moment in rough) > most - _UNLIKELY
     ]
     fine = _weigh(measured, family, first, last, _FINE, likely)
-    [unchanged] = family.likelihoods([(0, len(measured), family.base(len(measured)))])
+    unchanged = _level(family, len(measured), family.base(len(measured)))
     return _interval(fine, max(moment.weight for moment in fine) - unchanged)
 
 
@@ -229,12 +236,16 @@ def _weigh(
     begins = [s.begin for s in measured]
     step = (end - begin) / moments
     found = []
-    jumps: dict[int, float] = {}  # of all moments between the same two stretches
+    # Of all moments between the same two stretches: what was before, and a jump.
+    befores: dict[int, tuple[float, float]] = {}
+    jumps: dict[int, float] = {}
     for number in range(moments):
         onset = begin + (number + 0.5) * step
         first = max(bisect_right(ends, onset), 1)
-        base = family.base(first)
-        [before], shapes = family.likelihoods([(0, first, base)]), []
+        if first not in befores:
+            level = family.base(first)
+            befores[first] = level, _level(family, first, level)
+        (base, before), shapes = befores[first], []
         # Of all climbs that are not over yet: where the top is does not matter to the slope.
         climbing: float | None = None
         for climb in climbs:
@@ -260,23 +271,25 @@ def _weigh(
     return found
 
 
+def _level(family: Family, last: int, level: float) -> float:
+    """The log-likelihood of that one level for all before `last`."""
+    return family.likelihood([(0, last, 0.0)], level, 0.0)
+
+
 def _fit(
     family: Family, rising: Sequence[tuple[int, int, float]], full: int, last: int, base: float
 ) -> float:
     """The log-likelihood of what came after the onset, with the rise that fits it: the stretches
     (first, last, part) have that part of it, and those from `full` on all of it."""
     amounts, sizes = family.amounts, family.sizes
-    size = sizes[last] - sizes[full]
-    excess, expected = amounts[last] - amounts[full] - size * base, size
-    for begin, end, part in rising:
+    excess = expected = 0.0
+    parts = [*rising, (full, last, 1.0)]
+    for begin, end, part in parts:
         size = sizes[end] - sizes[begin]
         excess += part * (amounts[end] - amounts[begin] - size * base)
         expected += part * part * size
     rise = max(excess / expected, 0.0) if expected > 0 else 0.0
-    levels = [(begin, end, base + rise * part) for begin, end, part in rising]
-    levels.append((full, last, base + rise))
-    *climbing, after = family.likelihoods(levels)
-    return sum(climbing) + after
+    return family.likelihood(parts, base, rise)
 
 
 def _parts(
