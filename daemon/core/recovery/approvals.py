@@ -120,11 +120,15 @@ def _changed_text(
     entry = _current(entries, contents) or (entries[-1] if entries else None)
     if entry is None:
         return ""
+    same = entry.content in contents
+    # Beside what the content holds only the mode was seen: mostly nothing need be compared.
+    if same and entry.saw.get("mode", rule.mode) == rule.mode:
+        return ""
     changes = changes_since(entry.saw, rule, rule.step(step)) if entry.saw else []
     since = f"{entry.by} approved it on {entry.at:%Y-%m-%d}"
     if changes:
         return f"changed since {since}: {changes_text(changes)}"
-    return "" if entry.content in contents else f"it was changed after {since}"
+    return "" if same else f"it was changed after {since}"
 
 
 def unknown_steps(approvals: Approvals, rules: Sequence[Rule]) -> list[tuple[int, str]]:
