@@ -46,6 +46,8 @@ class MemoryJournal(memory_journal.MemoryJournal):
         self.failing = False
         self.full = False
         """It can be read, and takes nothing."""
+        self.grown: list[tuple[str, int]] = []
+        """Each incident that has grown, and to which entry, in the order of the appends."""
 
     async def open(self, *args: Any, **more: Any) -> None:
         self._may_fail()
@@ -55,7 +57,11 @@ class MemoryJournal(memory_journal.MemoryJournal):
         self._may_fail()
         if self.full:
             raise Temporary("the disk of the store is full")
+        incident: str = args[0]
+        before = self.rows[incident].seq
         await super().append(*args, **more)
+        if (end := self.rows[incident].seq) > before:
+            self.grown.append((incident, end))
 
     async def read(self, incident: str, after: int = 0) -> list[Entry]:
         self._may_fail()

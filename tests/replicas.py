@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from daemon.core.incident.events import FORMAT
+from daemon.core.ports.news import News, NewsPosition
 from daemon.core.ports.replicas import (
     Fence,
     OwnedIncident,
@@ -208,6 +209,22 @@ class MemoryRegister:
             row = self._shared.journal.rows[name]
             self._shared.journal.rows[name] = row.model_copy(update={"owner": self._fence.replica})
         return incidents
+
+
+class MemoryNews:
+    """`daemon.core.ports.news.NewsFeed` of the journal that all of them share."""
+
+    def __init__(self, journal: MemoryJournal) -> None:
+        self._journal = journal
+
+    async def begin(self) -> NewsPosition:
+        return NewsPosition(len(self._journal.grown), {})
+
+    async def since(self, position: NewsPosition) -> News:
+        grown: dict[str, list[int]] = {}
+        for incident, end in self._journal.grown[position.number :]:
+            grown.setdefault(incident, []).append(end)
+        return News(await self.begin(), grown, frozenset())
 
 
 class SharedInbox:

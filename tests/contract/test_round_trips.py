@@ -17,8 +17,8 @@ from tests.contract.test_journal import NOW, OPEN, claim, note, opened
 from tests.cutting_proxy import CuttingProxy
 from tests.postgresql import Server, until_one_waits
 
-APPEND = 4
-"""The lock, where the journal ends, all that is written, COMMIT."""
+APPEND = 3
+"""The lock, where the journal ends, all that is written with the COMMIT."""
 START = APPEND + 1
 """Besides: which keys are free."""
 FENCE = Fence("r0", "first")
@@ -48,7 +48,7 @@ async def counted(postgresql: Server, postgresql_place: PostgresAddress) -> Asyn
             yield Counted(store, proxy)
 
 
-async def test_an_append_takes_four(counted: Counted) -> None:
+async def test_an_append_takes_three(counted: Counted) -> None:
     journal = counted.store.journal
     assert await counted.turns(journal.append("inc-1", 1, [note()], OPEN)) == APPEND
     assert await counted.turns(journal.append("inc-1", 2, [note(), note()], OPEN)) == APPEND

@@ -45,6 +45,7 @@ from daemon.repository import IncidentRepository
 from daemon.telemetry import Sources, Telemetry, WatchedMetrics
 from daemon.watching.changes import Watcher
 from daemon.watching.label_values import LabelValues
+from daemon.watching.news import NewsKeeper
 from tests import commanding
 from tests.fakes import (
     START,
@@ -60,7 +61,15 @@ from tests.fakes import (
     PlainLinks,
     Service,
 )
-from tests.replicas import LEASE, MemoryRegister, Process, SharedInbox, SharedRegister, Way
+from tests.replicas import (
+    LEASE,
+    MemoryNews,
+    MemoryRegister,
+    Process,
+    SharedInbox,
+    SharedRegister,
+    Way,
+)
 
 RULE = """
 rule: checkout-success-rate
@@ -292,6 +301,11 @@ class Stage:
             openings=storms,
         )
         conductor = Conductor(repository, active, means)
+        news = None
+        if process is not None:
+            feed: Any = Way(MemoryNews(self.journal), process)
+            news = NewsKeeper(feed, repository, {})
+            await news.begin()
         await keeper.begin()
         await storms.begin()
         await maintenance.begin()
@@ -321,6 +335,9 @@ class Stage:
             keeper_of_lease.deliveries_came = intake.look_again
             keeper_of_lease.unfinished = partial(unfinished, repository)
             parts.append(keeper_of_lease.run())
+        if keeper_of_lease is not None and news is not None:
+            keeper_of_lease.catch_up = news.catch_up
+            parts.append(news.run())
         tasks = [asyncio.create_task(part) for part in parts]
         try:
             yield daemon

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing, suppress
+from pathlib import Path
 
 import pytest
 
+from daemon.adapters.service_manager import ServiceManager
 from daemon.adapters.store.progress import Progress
+from daemon.app.service import ServiceReport
 from daemon.conduct.pulse import Pulse
 from daemon.watching.liveness import Liveness
 from tests.stories.stage import Daemon, Stage, alert
@@ -197,6 +201,44 @@ async def test_progress_tells_slow_from_hung(looptime: object) -> None:
     progress.ended("write")
     await asyncio.sleep(300)
     assert progress.unanswered() == 0, "nothing waits"
+
+
+async def test_systemd_hears_no_more_of_a_daemon_whose_decisions_hang(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loop turns, and the report itself goes on: what is missing is the sign alone."""
+    address = str(tmp_path / "notify")
+    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as systemd:
+        systemd.bind(address)
+        systemd.setblocking(False)
+        async with _open(stage) as judged:
+            environ = {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "30000000"}
+            report = ServiceReport(ServiceManager(environ), judged.liveness, lambda: 1, lambda: "")
+            telling = asyncio.create_task(report.run())
+            assert await hears(systemd, 1) == ["READY=1", "WATCHDOG=1", "STATUS=1 open incident"]
+            incident = await judged.daemon.incident()
+            release = await _hang_turns(judged, monkeypatch)
+            *signs, last = await hears(systemd, 600)
+            assert signs.count("WATCHDOG=1") == len(signs), "it was well for a while"
+            stuck = f"the decision on incident {incident.id} has not come to its end"
+            assert last.startswith(f"STATUS=1 open incident; {stuck}")
+            assert await hears(systemd, 600) == [], (
+                "systemd restarts it half a minute after the last sign"
+            )
+            release.set()
+            assert "WATCHDOG=1" in await hears(systemd, 30)
+            telling.cancel()
+
+
+async def hears(systemd: socket.socket, seconds: int) -> list[str]:
+    """What comes in so many seconds; the socket holds but a handful that nobody has read."""
+    messages = []
+    for _ in range(seconds):
+        await asyncio.sleep(1)
+        with suppress(BlockingIOError):
+            while True:
+                messages.append(systemd.recv(4096).decode())
+    return messages
 
 
 async def _hang_turns(judged: _Judged, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:

@@ -103,13 +103,13 @@ def start_incident(
         if opening.incident in begun:
             rows += _rows(ledger, opening.incident, 0, "", opening.drafts)
             lines.append(_grown(rows[-1]))
+    taken = [opening.key for opening in openings if opening.incident not in begun]
+    holders = find_open(connection, taken)
     if rows:
         last = find_last(connection)
         with sent_together(connection):
             connection.execute(events.insert(), rows)
             ledger.write_after(connection, last, lines)
-    taken = [opening.key for opening in openings if opening.incident not in begun]
-    holders = find_open(connection, taken)
     return [
         None if opening.incident in begun else KeyTaken(holders[opening.key])
         for opening in openings

@@ -38,6 +38,7 @@ from daemon.adapters.store.postgresql_errors import (
     postgresql_failure,
 )
 from daemon.adapters.store.process_lock import held
+from daemon.adapters.store.statements import with_tail
 from daemon.adapters.store.tables import prepare_tables
 from daemon.core.ports.store import OutcomeUnknown, StoreDown
 from daemon.core.values.outcome import Permanent, Temporary
@@ -153,11 +154,11 @@ class PostgresBackend:
 
     def writing(self) -> PostgresWriting:
         """In turns with the writers of all replicas."""
-        return PostgresWriting(self._engine(1), str(self), f"{_BEGIN}; {_take(WRITERS_LOCK)}")
+        return PostgresWriting(self._engine(1), str(self), _take(WRITERS_LOCK))
 
     def taking(self) -> PostgresWriting:
         """Beside all others."""
-        return PostgresWriting(self._engine(1), str(self), _BEGIN)
+        return PostgresWriting(self._engine(1), str(self))
 
     def undone(self, connection: Connection) -> bool:
         """Only with the connection: whatever else fails is taken back to the savepoint."""
@@ -251,10 +252,11 @@ class PostgresReading:
 class PostgresWriting:
     """`Transactions` of one writer, one after the other."""
 
-    def __init__(self, engine: Engine, place: str, begin: str) -> None:
+    def __init__(self, engine: Engine, place: str, *turn: str) -> None:
         self._engine = engine
         self._place = place
-        self._begin = begin
+        self._turn = turn
+        """How it takes its turn, if it does: last, for from then on the others wait."""
         self._row = f"{COMMIT_ROW}{secrets.token_hex(8)}"
 
     @contextmanager
@@ -264,10 +266,12 @@ class PostgresWriting:
         Each leaves its own token in the writer's row, which is there if all the rest is.
         """
         token = f"{_moment()} {secrets.token_hex(16)}"
-        begin = f"{self._begin}; {_sign(self._row, token)} SET value = excluded.value"
-        with _begun(self._engine, begin) as connection:
+        sign = f"{_sign(self._row, token)} SET value = excluded.value"
+        begin = "; ".join((_BEGIN, sign, *self._turn))
+        with _begun(self._engine, begin) as connection, with_tail(connection) as tail:
             yield connection
             try:
+                tail.send()
                 connection.commit()
             except SQLAlchemyError as error:
                 if not is_lost(error):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _VALUES = 1000  # in one IN (…): databases bound the parameters of a statement
 _CURSORS = count()
+_TAIL = "tail"  # in `Connection.info`
 
 
 def storable(value: Any) -> Any:
@@ -74,19 +75,87 @@ def _of_driver(connection: Connection, statement: str) -> str:
     return statement.replace("?", "%s") if connection.dialect.name == "postgresql" else statement
 
 
+class Tail:
+    """What a transaction has written last, which waits for the COMMIT to go with it."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._pipeline = ExitStack()
+        self._waits = False
+        self.commit_follows = False
+        """Whether what is written now is the last."""
+
+    def hold(self, pipeline: ExitStack) -> None:
+        """Keep what is in there for the COMMIT."""
+        self._pipeline, self._waits = pipeline, True
+
+    def send(self) -> None:
+        """Send it and the COMMIT at once; both are answered when this returns. If nothing waits,
+        this does nothing."""
+        if not self._waits:
+            return
+        self._waits = False
+        driver: Any = self._connection.connection.dbapi_connection
+        with _errors_translated(self._connection), self._pipeline:
+            # Not by its `commit`, which waits for the answer before the pipeline ends, and that
+            # is one more way there and back.
+            driver.execute("COMMIT")
+
+    def drop(self) -> None:
+        """There will be no COMMIT."""
+        with suppress(self._connection.dialect.loaded_dbapi.Error):
+            self._pipeline.close()
+
+
+@contextmanager
+def with_tail(connection: Connection) -> Iterator[Tail]:
+    """A transaction whose COMMIT may take along what was written last."""
+    tail = connection.info[_TAIL] = Tail(connection)
+    try:
+        yield tail
+    finally:
+        tail.drop()
+
+
+@contextmanager
+def before_commit(connection: Connection) -> Iterator[None]:
+    """Nothing but the COMMIT follows on what is done inside: what it sends together last may go
+    with that, and what is wrong with it is told then."""
+    tail: Tail | None = connection.info.get(_TAIL)
+    if tail is None:
+        yield
+        return
+    tail.commit_follows = True
+    try:
+        yield
+    finally:
+        tail.commit_follows = False
+
+
 @contextmanager
 def sent_together(connection: Connection) -> Iterator[None]:
     """What is written inside goes to the database at once, and is answered at once at the end,
-    where that saves time. Nothing inside may ask for rows, or how many there were."""
+    where that saves time. Nothing inside may ask for rows, or how many there were; nothing of the
+    same work may come after it, for that may be answered at the COMMIT only."""
     if connection.dialect.name != "postgresql":
         yield
         return
     driver: Any = connection.connection.dbapi_connection
+    tail: Tail | None = connection.info.get(_TAIL)
+    with _errors_translated(connection), ExitStack() as pipeline:
+        pipeline.enter_context(driver.pipeline())
+        yield
+        if tail is not None and tail.commit_follows:
+            tail.hold(pipeline.pop_all())
+
+
+@contextmanager
+def _errors_translated(connection: Connection) -> Iterator[None]:
+    """As SQLAlchemy does with what a statement of its own raises."""
+    driver: Any = connection.connection.dbapi_connection
     try:
-        with driver.pipeline():
-            yield
+        yield
     except connection.dialect.loaded_dbapi.Error as error:
-        # As SQLAlchemy does with what a statement of its own raises.
         lost = bool(driver.closed)
         if lost:
             connection.invalidate(error)

@@ -13,12 +13,14 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.adapters.store.backend import Backend, Transactions
+from daemon.adapters.store.statements import before_commit
 from daemon.adapters.store.turns import MOST_AT_ONCE, BatchWork, Unit, WriteQueue
 from daemon.core.ports.store import StoreFailure
 
@@ -146,11 +148,12 @@ class Writer:
                 begun = True
                 with self._lock:
                     units += self._turns.take(MOST_AT_ONCE - len(units))
-                for job in _jobs(units):
-                    if apart:
-                        outcomes += self._within_savepoint(connection, job)
-                    else:
-                        outcomes += self._within_transaction(connection, job)
+                *jobs, last = _jobs(units)
+                within = self._within_savepoint if apart else self._within_transaction
+                for job in jobs:
+                    outcomes += within(connection, job)
+                with nullcontext() if apart else before_commit(connection):
+                    outcomes += within(connection, last)
         except SQLAlchemyError as error:
             if not begun:
                 raise
@@ -193,7 +196,7 @@ class Writer:
         while True:
             tries += 1
             try:
-                with self._transactions.begin() as connection:
+                with self._transactions.begin() as connection, before_commit(connection):
                     return _results(connection, job)
             except Exception as error:
                 if tries < MOST_TRIES and self._backend.worth_repeating(error):

@@ -66,8 +66,10 @@ def parse_matcher(text: str) -> Matcher:
     if op in {"=~", "!~"}:
         try:
             re.compile(value, re.ASCII)
-        except re.error as error:
+        except (re.error, OverflowError) as error:
             raise ValueError(f"{text!r}: not a regular expression: {error}") from None
+        except RecursionError:
+            raise ValueError(f"{text!r}: its regular expression is nested too deeply") from None
     return Matcher(name=name, op=cast(Operator, op), value=value)
 
 

@@ -66,6 +66,8 @@ def test_a_matcher_is_read_as_alertmanager_reads_it(
         ("a=b,c=d", "put the value in double quotes"),
         ('a=~"("', "not a regular expression"),
         ('a!~"*"', "not a regular expression"),
+        ('a=~"x{4294967295}"', "not a regular expression"),
+        ('a=~"' + "(" * 2000 + '"', "nested too deeply"),
     ],
 )
 def test_what_is_no_matcher_is_refused_with_the_mend(text: str, said: str) -> None:
