@@ -315,6 +315,7 @@ class Conductor:
             withdrawn,
             stage.dependencies.places.policy,
             storm,
+            storm is None and stage.dependencies.gathers(current, stage.dependencies.page_hold),
             stage.dependencies.silence_for,
             stage.dependencies.page_hold,
             stage.dependencies.maintenance(),

@@ -94,10 +94,11 @@ class ConductDependencies:
 
     `outage`: the share of all scrape targets down, from which the monitoring is not believed.
     `withdrawn`: why the rule of that name has lost its autonomy; empty if it has not. `places`:
-    where people meet. `storm_of`: the storm whose page calls for an incident. `silences`: where
-    Alertmanager takes silences, and `silence_for` how long; None: acknowledged ones are not
-    silenced there. `page_hold`: so long the first page may wait for the first measurement.
-    `maintenance`: the windows that were announced.
+    where people meet. `storm_of`: the storm whose page calls for an incident. `gathers`: whether
+    others began within so long of it, and may become one. `silences`: where Alertmanager takes
+    silences, and `silence_for` how long; None: acknowledged ones are not silenced there.
+    `page_hold`: so long the first page may wait for the first measurement. `maintenance`: the
+    windows that were announced.
     """
 
     servers: MetricsServers
@@ -114,6 +115,7 @@ class ConductDependencies:
     diagnosis: DiagnosisSettings = field(default_factory=DiagnosisSettings)
     places: MeetingPlaces = NO_PLACES
     storm_of: StormOf = lambda _: None
+    gathers: Callable[[Incident, timedelta], bool] = lambda _, __: False
     silences: Silences | None = None
     silence_for: timedelta | None = None
     page_hold: timedelta = timedelta(0)
