@@ -107,7 +107,7 @@ BOUNDS = {
     "LastWordKeeper._rests": "audiences of incidents whose last word is owed, at each look",
     "Listener._beginning": "open connections, of which there are `connections.max`",
     "Liveness._tasks": "the daemon's parts",
-    "MaintenanceKeeper._unnoted": "windows and their audiences, until the store answers",
+    "MaintenanceKeeper._told": "windows that are listed and their audiences",
     "OncallDesk._swaps": "swaps that can still be answered, at each question",
     "OpenIdProvider._about": "what one provider says of itself",
     "Progress._kinds": "reads and writes",
