@@ -37,7 +37,7 @@ from daemon.core.decision import (
 from daemon.core.incident import events as e
 from daemon.core.incident.drill_mark import DrillMark
 from daemon.core.incident.events import FORMAT
-from daemon.core.incident.state import Incident, Phase
+from daemon.core.incident.state import Incident
 from daemon.core.ports.journal import ClaimRefused
 from daemon.core.ports.replicas import NotOurs, NotOwner, must_act
 from daemon.core.recovery.plan import Outlook
@@ -54,8 +54,6 @@ _log = structlog.get_logger()
 
 _RETRY = timedelta(seconds=2)
 """How long a failed effect rests before it may be started again."""
-MAY_START: frozenset[Phase] = frozenset({"defining", "observing", "deciding", "diagnosing"})
-"""The phases in which a step may be started, if only by a person."""
 NOTED = timedelta(seconds=5)
 """A shorter sleep is not worth a write; until then the head says that a decision is due."""
 
@@ -291,11 +289,9 @@ class Conductor:
         return False
 
     async def _outlook(self, incident: Incident, executor: Executor) -> dict[int, Outlook]:
-        """What stands in the way of the steps that may be started now."""
+        """What stands in the way of the steps that are looked at now."""
         rule = executor.stage.active.now.rules.rules.get(incident.rule)
-        # While nothing is confirmed no verdict is waited for: a person may order the next step.
-        ordered = incident.confirmed is None and incident.phase == "verifying"
-        if rule is None or not (ordered or incident.phase in MAY_START):
+        if rule is None:
             return {}
         return await outlook(self._repository, rule, incident, executor.step_context)
 
