@@ -269,13 +269,14 @@ class Executor:
     async def _changes(self, rule: Rule, incident: Incident) -> tuple[list[Change], str]:
         """What was changed, or why that cannot be seen. The measurement is worth having all the
         same, but a suspect is worth asking for a little longer."""
-        until = self._repository.clock() + _PATIENCE
+        clock = asyncio.get_running_loop().time
+        until = clock() + _PATIENCE.total_seconds()
         while True:
             try:
                 return await self._dependencies.changes(rule, incident), ""
             except (Temporary, Permanent) as error:
                 _log.warning("changes cannot be seen", rule=rule.rule, error=str(error))
-                if isinstance(error, Permanent) or self._repository.clock() + _AGAIN > until:
+                if isinstance(error, Permanent) or clock() + _AGAIN.total_seconds() > until:
                     return [], str(error)
             await asyncio.sleep(_AGAIN.total_seconds())
 
