@@ -537,6 +537,7 @@ class Daemon:
             diagnosis=settings.diagnosis,
             places=self._places,
             storm_of=self._storms.storm_of,
+            gathers=self._storms.gathers,
             silences=self._silences(),
             silence_for=settings.alertmanager.silence_acknowledged,
             page_hold=settings.page_hold,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -19,6 +19,7 @@ import structlog
 from structlog.contextvars import bind_contextvars
 
 from daemon.conduct.executor import ConductDependencies, Executor, Stage
+from daemon.conduct.flights import REST, Flight, effect_key
 from daemon.conduct.pulse import BEAT_SECONDS, Pulse
 from daemon.conduct.starting import most_urgent_first
 from daemon.config.active import ActiveConfig, Live
@@ -29,7 +30,6 @@ from daemon.core.decision import (
     RunStep,
     SendPage,
     claim_of,
-    earliest,
     effect_label,
     needs_claim,
     reads_journal,
@@ -37,7 +37,7 @@ from daemon.core.decision import (
 from daemon.core.incident import events as e
 from daemon.core.incident.drill_mark import DrillMark
 from daemon.core.incident.events import FORMAT
-from daemon.core.incident.state import Incident, Phase
+from daemon.core.incident.state import Incident
 from daemon.core.ports.journal import ClaimRefused
 from daemon.core.ports.replicas import NotOurs, NotOwner, must_act
 from daemon.core.recovery.plan import Outlook
@@ -52,24 +52,8 @@ from daemon.repository import IncidentRepository, Stale, UnknownIncident
 
 _log = structlog.get_logger()
 
-_RETRY = timedelta(seconds=2)
-"""How long a failed effect rests before it may be started again."""
-MAY_START: frozenset[Phase] = frozenset({"defining", "observing", "deciding", "diagnosing"})
-"""The phases in which a step may be started, if only by a person."""
 NOTED = timedelta(seconds=5)
 """A shorter sleep is not worth a write; until then the head says that a decision is due."""
-
-
-@dataclass
-class _Flight:
-    """The effects of one incident that are under way, and those that rest after a failure."""
-
-    tasks: dict[Effect, asyncio.Task[None]] = field(default_factory=dict)
-    resting: dict[Effect, datetime] = field(default_factory=dict)
-
-    def wake_at(self) -> datetime | None:
-        """When what rests may be started again."""
-        return min(self.resting.values(), default=None)
 
 
 @dataclass(frozen=True)
@@ -79,15 +63,6 @@ class _Turn:
     rule: Rule | None
     facts: Sequence[e.Event]
     decision: Decision
-
-    def wake_at(self, flight: _Flight) -> datetime | None:
-        """When to look again if nothing happens."""
-        return earliest(self.decision.wake_at, flight.wake_at())
-
-
-def _key(effect: Effect) -> Effect:
-    """What tells effects apart: a step is one, by whatever right it is run."""
-    return RunStep(effect.step) if isinstance(effect, RunStep) else effect
 
 
 class Conductor:
@@ -107,7 +82,7 @@ class Conductor:
         self._conducted: dict[str, asyncio.Task[None]] = {}
         self._given_up: set[str] = set()
         self._outward: set[asyncio.Task[None]] = set()
-        self._flights: list[_Flight] = []
+        self._flights: list[Flight] = []
         self._executor = Executor(repository, Stage(active, dependencies))
         self._drilling: dict[str, Executor] = {}
         self.pulse = Pulse()
@@ -150,7 +125,7 @@ class Conductor:
                 unfinished = await reviews.unfinished(self._repository)
             except Temporary as error:
                 _log.error("the store fails; trying again", error=str(error))
-                await asyncio.sleep(_RETRY.total_seconds())
+                await asyncio.sleep(REST.total_seconds())
             else:
                 return [*heads, *unfinished]
 
@@ -193,7 +168,7 @@ class Conductor:
 
     async def _conduct(self, incident: str) -> None:
         bind_contextvars(incident=incident)
-        flight = _Flight()
+        flight = Flight()
         self._flights.append(flight)
         try:
             async with asyncio.TaskGroup() as effects:
@@ -247,12 +222,13 @@ class Conductor:
             executor = self._drilling[incident.id] = Executor(self._repository, stage)
         return executor
 
-    async def _turn(self, incident: str, flight: _Flight, effects: asyncio.TaskGroup) -> bool:
+    async def _turn(self, incident: str, flight: Flight, effects: asyncio.TaskGroup) -> bool:
         """Decide, start what was decided, sleep until it must be looked at again; True when it
         is over. A defect met here ends neither this incident nor the others.
         """
         bell = self._repository.bell(incident)
         bell.clear()
+        flight.wake_rested()
         self.pulse.turns(incident)
         try:
             await self._repository.pay(incident)
@@ -272,12 +248,13 @@ class Conductor:
             current = await self._repository.load(incident)
             turn = self._decide(current, executor.stage, views)
             current = await self._act(current, turn, flight, effects)
-            wake_at = turn.wake_at(flight)
-            if current.closed is not None and wake_at is None and not flight.tasks:
+            wake_at, busy = turn.decision.wake_at, flight.tasks or flight.resting
+            if current.closed is not None and wake_at is None and not busy:
                 return True
-            # While effects are under way their end decides anew, so a note would be void at once.
+            # While effects are under way their end decides anew, and what rests does so soon: a
+            # note would be void at once.
             # What is closed is taken up at a start for what is pending, not for a time noted.
-            idle = current.closed is None and not flight.tasks and not bell.is_set()
+            idle = current.closed is None and not busy and not bell.is_set()
             if idle and wake_at is not None and wake_at - self._repository.clock() >= NOTED:
                 await self._repository.note_wake(current, wake_at)
         except Stale:
@@ -290,20 +267,18 @@ class Conductor:
             return True
         except Temporary as error:
             _log.error("the store fails; trying again", error=str(error))
-            wake_at = self._repository.clock() + _RETRY
+            wake_at = self._repository.clock() + REST
         except Exception:
             _log.exception("deciding crashed; trying again")
             self._dependencies.observer.crashed("conductor")
-            wake_at = self._repository.clock() + 5 * _RETRY
-        await self._sleep(incident, bell, wake_at)
+            wake_at = self._repository.clock() + 5 * REST
+        await self._sleep(incident, bell, wake_at, flight)
         return False
 
     async def _outlook(self, incident: Incident, executor: Executor) -> dict[int, Outlook]:
-        """What stands in the way of the steps that may be started now."""
+        """What stands in the way of the steps that are looked at now."""
         rule = executor.stage.active.now.rules.rules.get(incident.rule)
-        # While nothing is confirmed no verdict is waited for: a person may order the next step.
-        ordered = incident.confirmed is None and incident.phase == "verifying"
-        if rule is None or not (ordered or incident.phase in MAY_START):
+        if rule is None:
             return {}
         return await outlook(self._repository, rule, incident, executor.step_context)
 
@@ -323,6 +298,7 @@ class Conductor:
             withdrawn,
             stage.dependencies.places.policy,
             storm,
+            storm is None and stage.dependencies.gathers(current, stage.dependencies.page_hold),
             stage.dependencies.silence_for,
             stage.dependencies.page_hold,
             stage.dependencies.maintenance(),
@@ -331,7 +307,7 @@ class Conductor:
         return _Turn(rule, facts, decision)
 
     async def _act(
-        self, incident: Incident, turn: _Turn, flight: _Flight, effects: asyncio.TaskGroup
+        self, incident: Incident, turn: _Turn, flight: Flight, effects: asyncio.TaskGroup
     ) -> Incident:
         """Write down what was decided, and start the effects that are not under way: at once, or
         after the append if they read what it wrote. None while this replica may not act.
@@ -381,7 +357,7 @@ class Conductor:
         incident: Incident,
         facts: Sequence[e.Event],
         claims: Collection[steps.StepStart | e.EffectClaimed],
-        flight: _Flight,
+        flight: Flight,
     ) -> Incident:
         """One append for all of it. What the store refuses at the last moment rests."""
         start = next((claim for claim in claims if isinstance(claim, steps.StepStart)), None)
@@ -397,34 +373,29 @@ class Conductor:
         except ClaimRefused as refusal:
             if start is None:
                 raise
-            flight.resting[RunStep(start.event.step)] = self._repository.clock() + _RETRY
+            flight.rest(RunStep(start.event.step))
             await steps.refuse(self._repository, incident.id, start.event.step, refusal)
             raise Stale from None
 
-    def _due(self, incident: str, decision: Decision, flight: _Flight) -> list[Effect]:
+    def _due(self, incident: str, decision: Decision, flight: Flight) -> list[Effect]:
         """The effects that are neither under way, here or elsewhere, nor at rest."""
-        now = self._repository.clock()
-        # Longer than the longest rest is one whose end was reckoned before the clock went back.
-        ends = flight.resting.items()
-        for key in [key for key, until in ends if not now < until <= now + 5 * _RETRY]:
-            del flight.resting[key]
         due = []
         for effect in decision.effects:
-            key = _key(effect)
+            key = effect_key(effect)
             if (
                 isinstance(effect, SendPage)
                 and (incident, effect.page) in self._repository.attempts
             ):
                 if key not in flight.tasks:
-                    flight.resting[key] = now + _RETRY
+                    flight.rest(key)
             elif key not in flight.tasks and key not in flight.resting:
                 due.append(effect)
         return due
 
     def _launch(
-        self, incident: str, effect: Effect, flight: _Flight, effects: asyncio.TaskGroup
+        self, incident: str, effect: Effect, flight: Flight, effects: asyncio.TaskGroup
     ) -> None:
-        key = _key(effect)
+        key = effect_key(effect)
         task = effects.create_task(
             self._carry_out(incident, effect, key, flight), name=f"{incident}-{effect}"
         )
@@ -437,7 +408,7 @@ class Conductor:
             self._outward.add(task)
             task.add_done_callback(self._outward.discard)
 
-    async def _carry_out(self, incident: str, effect: Effect, key: Effect, flight: _Flight) -> None:
+    async def _carry_out(self, incident: str, effect: Effect, key: Effect, flight: Flight) -> None:
         """One effect, which must not end the others when it fails."""
         name, details = effect_label(effect)
         bind_contextvars(effect=name, **details)
@@ -449,25 +420,30 @@ class Conductor:
                 await self._executor_of(before).execute(incident, effect)
             if (await self._repository.load(incident)).seq == before.seq:
                 # It changed nothing, so it would be decided again at once, and again.
-                flight.resting[key] = self._repository.clock() + _RETRY
+                flight.rest(key)
         except (NotOwner, NotOurs) as refusal:
             _log.warning("effect left to whoever conducts the incident", why=str(refusal))
-            flight.resting[key] = self._repository.clock() + _RETRY
+            flight.rest(key)
         except (Temporary, Permanent) as error:
             _log.warning("effect failed; it rests before it is tried again", error=str(error))
-            flight.resting[key] = self._repository.clock() + _RETRY
+            flight.rest(key)
         except Exception:
             _log.exception("effect crashed; it rests before it is tried again")
             self._dependencies.observer.crashed("effect")
-            flight.resting[key] = self._repository.clock() + 5 * _RETRY
+            flight.rest(key, 5 * REST)
         finally:
             flight.tasks.pop(key, None)
             if isinstance(effect, SendPage):
                 self._repository.attempts.discard((incident, effect.page))
             self._repository.ring(incident)
 
-    async def _sleep(self, incident: str, bell: asyncio.Event, wake_at: datetime | None) -> None:
-        seconds = None if wake_at is None else (wake_at - self._repository.clock()).total_seconds()
+    async def _sleep(
+        self, incident: str, bell: asyncio.Event, wake_at: datetime | None, flight: Flight
+    ) -> None:
+        seconds = flight.rests_for()
+        if wake_at is not None:
+            due = (wake_at - self._repository.clock()).total_seconds()
+            seconds = due if seconds is None else min(due, seconds)
         self.pulse.sleeps(incident, seconds)
         try:
             async with asyncio.timeout(seconds):

@@ -94,10 +94,11 @@ class ConductDependencies:
 
     `outage`: the share of all scrape targets down, from which the monitoring is not believed.
     `withdrawn`: why the rule of that name has lost its autonomy; empty if it has not. `places`:
-    where people meet. `storm_of`: the storm whose page calls for an incident. `silences`: where
-    Alertmanager takes silences, and `silence_for` how long; None: acknowledged ones are not
-    silenced there. `page_hold`: so long the first page may wait for the first measurement.
-    `maintenance`: the windows that were announced.
+    where people meet. `storm_of`: the storm whose page calls for an incident. `gathers`: whether
+    others began within so long of it, and may become one. `silences`: where Alertmanager takes
+    silences, and `silence_for` how long; None: acknowledged ones are not silenced there.
+    `page_hold`: so long the first page may wait for the first measurement. `maintenance`: the
+    windows that were announced.
     """
 
     servers: MetricsServers
@@ -114,6 +115,7 @@ class ConductDependencies:
     diagnosis: DiagnosisSettings = field(default_factory=DiagnosisSettings)
     places: MeetingPlaces = NO_PLACES
     storm_of: StormOf = lambda _: None
+    gathers: Callable[[Incident, timedelta], bool] = lambda _, __: False
     silences: Silences | None = None
     silence_for: timedelta | None = None
     page_hold: timedelta = timedelta(0)
@@ -267,13 +269,14 @@ class Executor:
     async def _changes(self, rule: Rule, incident: Incident) -> tuple[list[Change], str]:
         """What was changed, or why that cannot be seen. The measurement is worth having all the
         same, but a suspect is worth asking for a little longer."""
-        until = self._repository.clock() + _PATIENCE
+        clock = asyncio.get_running_loop().time
+        until = clock() + _PATIENCE.total_seconds()
         while True:
             try:
                 return await self._dependencies.changes(rule, incident), ""
             except (Temporary, Permanent) as error:
                 _log.warning("changes cannot be seen", rule=rule.rule, error=str(error))
-                if isinstance(error, Permanent) or self._repository.clock() + _AGAIN > until:
+                if isinstance(error, Permanent) or clock() + _AGAIN.total_seconds() > until:
                     return [], str(error)
             await asyncio.sleep(_AGAIN.total_seconds())
 

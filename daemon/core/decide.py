@@ -26,6 +26,7 @@ from daemon.core.incident import events as e
 from daemon.core.incident.fold import apply_event
 from daemon.core.incident.state import Incident
 from daemon.core.people.roster import Roster
+from daemon.core.recovery.guardrails import is_storm
 from daemon.core.recovery.lifecycle import next_action
 from daemon.core.recovery.maintenance import hold_due
 from daemon.core.recovery.situation import Surroundings
@@ -139,11 +140,20 @@ def _pages_due(incident: Incident, surroundings: Surroundings, now: datetime) ->
     if storm is not None and storm.is_held(incident):
         calls = storm_due(incident, storm, roster, now, surroundings.page_hold)
     else:
-        calls = pages_due(incident, roster, now, surroundings.page_hold)
+        hold, gathers = surroundings.page_hold, _may_be_storm(surroundings)
+        calls = pages_due(incident, roster, now, hold, gathers=gathers)
     policies = calls | engagements_due(incident, roster, now)
     elsewhere = () if storm is None else storm.called_by_it(incident)
     policies |= snoozed_calls_due(incident, roster, now, elsewhere)
     return policies | retries_due(incident, now) | recording(*_refired(incident))
+
+
+def _may_be_storm(surroundings: Surroundings) -> bool:
+    """Whether the incidents that begin beside it may be told as one, or are a storm already by the
+    store's count, which keeps its steps from starting: that of a replica's own may come later."""
+    guards = (view.guard for view in surroundings.outlook.values())
+    counted = (is_storm(guard.alerting, surroundings.limits) for guard in guards)
+    return surroundings.gathers or any(counted)
 
 
 def _told_later(incident: Incident, surroundings: Surroundings, now: datetime) -> Decision:

@@ -39,7 +39,7 @@ MAX_ADDRESS = 2000
 class Openings(Protocol):
     """Sees which incidents open together; `StormKeeper` in `daemon.notifying.storms`."""
 
-    def opening(self, incident: str) -> Sequence[e.Event]:
+    def opening(self, incident: str, key: str) -> Sequence[e.Event]:
         """What the journal of an incident that opens now begins with, if it is one of a storm."""
 
     def not_opened(self, incident: str) -> None:
@@ -220,7 +220,7 @@ class Dispatcher:
             if concern.drill is not None
             else f"{self._repository.clock():%m%d-%H%M}-{random_letters(6)}"
         )
-        joined = self._openings.opening(identity) if self._openings is not None else ()
+        joined = self._openings.opening(identity, key) if self._openings is not None else ()
         try:
             await self._repository.open(identity, key, [opened, *joined, *received])
         except BaseException:

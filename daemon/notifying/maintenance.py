@@ -63,10 +63,10 @@ class MaintenanceKeeper:
         self._observer = observer
         self._windows: tuple[MaintenanceWindow, ...] = ()
         self._tells = tells
-        self._told: set[str] | None = None
-        """What was told, as the notes have it; None where another replica does the telling."""
-        self._unnoted: set[str] = set()
-        """What this process has told, and could not note: the store was away just then."""
+        self._told: set[str] = set()
+        """What was told: more than is noted where the store was away just then."""
+        self._noted: frozenset[str] | None = None
+        """What of it is noted; None where another replica does the telling."""
         self._changed = asyncio.Event()
 
     @property
@@ -136,19 +136,20 @@ class MaintenanceKeeper:
         """Tell what is to be told now, and forget what is long over. Raises Temporary."""
         await self._note()
         if not self._tells():
-            self._told = None
+            self._told, self._noted = set(), None
             return
-        if self._told is None:
-            self._told = set(await self._notes.read(_NOTE))
-        now, known = self._repository.clock(), self._told
+        if self._noted is None:
+            self._noted = frozenset(await self._notes.read(_NOTE))
+            self._told |= self._noted
+        now = self._repository.clock()
         for window in self._windows:
             for stage in _stages(window, now):
-                await self._tell(window, stage, known)
+                await self._tell(window, stage)
         kept = {window.id for window in self._windows}
-        left = {told for told in known if told.partition("/")[0] in kept}
-        if left != known:
-            self._told = left
+        left = {told for told in self._told if told.partition("/")[0] in kept}
+        if left != self._told:
             await self._notes.write(_NOTE, sorted(left))
+            self._told, self._noted = left, frozenset(left)
 
     async def _look_again(self) -> None:
         await self._recall()
@@ -182,26 +183,25 @@ class MaintenanceKeeper:
     async def _note(self) -> None:
         """Note what was told, also for another replica that has taken over the telling. Raises
         Temporary, Permanent."""
-        if self._unnoted:
-            noted = self._unnoted.union(await self._notes.read(_NOTE))
-            await self._notes.write(_NOTE, sorted(noted))
-            self._unnoted.clear()
+        if self._told - (self._noted or frozenset()):
+            self._told.update(await self._notes.read(_NOTE))
+            await self._notes.write(_NOTE, sorted(self._told))
+            self._noted = frozenset(self._told)
 
-    async def _tell(self, window: MaintenanceWindow, stage: WindowStage, known: set[str]) -> None:
+    async def _tell(self, window: MaintenanceWindow, stage: WindowStage) -> None:
         config, now = self._active.now, self._repository.clock()
         for name, audience in config.roster.audiences.items():
             public = audience.wording == "public"
             text = (public_maintenance_text if public else maintenance_text)(window, stage)
             for channel in audience.channels if text else ():
                 told = f"{window.id}/{stage}/{name}/{channel}"
-                if told in known:
+                if told in self._told:
                     continue
                 title = text.partition("\n")[0]
                 update = f"{window.id}.{stage}"
                 message = Message("", update, 1, name, title, text, "", "early", "", now)
                 if await self._posted(channel, message):
-                    known.add(told)
-                    self._unnoted.add(told)
+                    self._told.add(told)
                     await self._note()
 
     async def _posted(self, name: str, message: Message) -> bool:

@@ -1,9 +1,10 @@
 """Keeps track of which incidents open together, and of the storms that they are.
 
 What a storm is stands in the journals of its incidents; this only gathers it, in memory, and finds
-it again after a restart. An incident whose storm is not known here calls for itself. Of several
-replicas each gathers what all of them open; where two begin a storm in the same moment, both go on
-with the earlier one as soon as they hear of each other.
+it again after a restart. How many are one is counted as for recovery (`guardrails.is_storm`). An
+incident whose storm is not known here calls for itself. Of several replicas each gathers what all
+of them open; where two begin a storm in the same moment, both go on with the earlier one as soon as
+they hear of each other.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from daemon.core.incident.state import Incident
 from daemon.core.incident.storm_membership import StormMembership
 from daemon.core.people.roster import Roster
 from daemon.core.ports.journal import Head, IncidentSearch
-from daemon.core.recovery.guardrails import Limits
+from daemon.core.recovery.guardrails import Limits, is_told_as_one
 from daemon.core.response.call_answers import enough_came
 from daemon.core.response.paging import STORM_PAGES
 from daemon.core.response.roles import arrive
@@ -28,6 +29,7 @@ from daemon.core.response.storm import Storm
 from daemon.core.response.storm_calls import unanswered
 from daemon.core.values.drill_key import is_drill_incident
 from daemon.core.values.outcome import Permanent, Temporary
+from daemon.notifying.openings import RecentOpenings
 from daemon.repository import IncidentRepository, UnknownIncident
 
 _log = structlog.get_logger()
@@ -78,7 +80,7 @@ class StormKeeper:
     def __init__(self, repository: IncidentRepository, limits: Limits) -> None:
         self._repository = repository
         self._limits = limits
-        self._recent: dict[str, datetime] = {}
+        self._recent = RecentOpenings(limits)
         self._storms: dict[str, _Gathered] = {}
         self._storm_of: dict[str, str] = {}
         repository.listeners.append(self._heard)
@@ -115,7 +117,7 @@ class StormKeeper:
         if incident is None or incident.organization.held is not None:
             return  # nobody is called for what is held, until it is released
         since = incident.organization.released_at or incident.opened_at
-        self._recent[incident.id] = since
+        self._recent.add(incident.id, incident.key, since)
         known = incident.storm
         if known is None or known.joined_at < since:
             return
@@ -127,8 +129,8 @@ class StormKeeper:
         """The pages of incidents that carried the storm's and are closed: older than all open."""
         window = self._limits.storm_window
         begin, oldest = storm.began - window, min(storm.members.values())
-        for incident, at in self._recent.items():
-            if incident not in self._storm_of and begin <= at <= storm.began:
+        for incident, at in self._recent.since(begin):
+            if incident not in self._storm_of and at <= storm.began:
                 self._add(storm, incident, at)
         # Of the same moment it may be, too.
         search = IncidentSearch(status="closed", since=begin, until=oldest + _AFTER)
@@ -137,39 +139,41 @@ class StormKeeper:
             if former is not None:
                 self._keep_closed(storm, former)
 
-    def opening(self, incident: str) -> tuple[e.StormJoined, ...]:
+    def opening(self, incident: str, key: str) -> tuple[e.StormJoined, ...]:
         """What the journal of an incident that opens now begins with, if it is one of a storm.
         Drills are none of it, nor have they any."""
         if is_drill_incident(incident):
             return ()
-        storm = self._gather(incident)
+        storm = self._gather(incident, key, self._repository.clock())
         return () if storm is None else (e.StormJoined(storm=storm.name, began=storm.began),)
 
-    def _gather(self, incident: str) -> _Gathered | None:
-        """The storm that it is one of, for which people begin to be called now."""
+    def _gather(self, incident: str, key: str, at: datetime) -> _Gathered | None:
+        """The storm that it is one of, for which people began to be called at that moment."""
         now = self._repository.clock()
         begin = now - self._limits.storm_window
-        self._recent = {name: at for name, at in self._recent.items() if at >= begin}
-        self._recent[incident] = now
+        self._recent.add(incident, key, at)
+        self._recent.forget_before(begin)
+        if incident not in self._recent:
+            return None  # heard of long after
         storm = next((s for s in self._storms.values() if s.newest >= begin), None)
         if storm is None:
-            if len(self._recent) <= self._limits.storm:
+            if not self._recent.are_many():
                 return None
-            storm = self._begin_storm(now, incident)
-        storm.newest = now
-        self._add(storm, incident, now)
+            storm = self._begin_storm(now)
+        storm.newest = max(storm.newest, at)
+        self._add(storm, incident, at)
         return storm
 
     def not_opened(self, incident: str) -> None:
         """It was open already, so what `opening` counted is none."""
-        self._recent.pop(incident, None)
+        self._recent.remove(incident)
         self._drop(incident)
 
-    def _begin_storm(self, now: datetime, incident: str) -> _Gathered:
+    def _begin_storm(self, now: datetime) -> _Gathered:
         storm = _Gathered(f"{now:%m%d-%H%M%S}", now, now)
         self._storms[storm.name] = storm
-        for name, at in self._recent.items():
-            if name != incident and name not in self._storm_of:
+        for name, at in self._recent.since(now - self._limits.storm_window):
+            if name not in self._storm_of:
                 self._add(storm, name, at)
                 self._repository.ring(name)
         _log.warning("a storm: incidents are told as one page", storm=storm.name)
@@ -205,8 +209,8 @@ class StormKeeper:
         for name in storm.members:
             self._storm_of[name] = storm.name
             self._repository.bell(name).set()
-        for name, at in self._recent.items():
-            if name not in self._storm_of and at >= joined.began - window:
+        for name, at in self._recent.since(joined.began - window):
+            if name not in self._storm_of:
                 self._add(storm, name, at)
                 self._repository.bell(name).set()
         return storm
@@ -244,20 +248,35 @@ class StormKeeper:
         of one that never had a page is called for one by one, if it is not too much."""
         storm = self._storms.get(self._storm_of.get(incident, ""))
         self.not_opened(incident)
-        if storm is not None and len(storm.members) <= self._limits.storm:
+        if storm is not None:
             current = self._current(storm)
-            if current is None or not current.pages:
+            if current is None or not (current.pages or self._is_much(current)):
                 self._end(storm)
+
+    def _is_much(self, storm: Storm) -> bool:
+        """Whether what is left of it is still called for once, and not one by one."""
+        return is_told_as_one([one.key for one in storm.held], self._limits)
+
+    def _opened_elsewhere(self, incident: Incident, events: Sequence[e.Event]) -> None:
+        """By another replica, which counts those of this one alike; or by people, which makes no
+        storm, though it is counted in one."""
+        known = incident.organization
+        by_people = known.declared is not None or known.split_from
+        joined = any(isinstance(event, e.StormJoined) for event in events)
+        if by_people or joined or known.held is not None or incident.closed is not None:
+            self._recent.add(incident.id, incident.key, incident.opened_at)
+        else:
+            self._gather(incident.id, incident.key, incident.opened_at)
 
     def _heard(self, before: Incident | None, after: Incident, events: Sequence[e.Event]) -> None:
         if before is None and after.id not in self._recent and not is_drill_incident(after.id):
-            self._recent[after.id] = after.opened_at  # by another replica
+            self._opened_elsewhere(after, events)
         if any(isinstance(event, e.StormJoined) for event in events):
             self._adopt(after)
         if any(isinstance(event, e.PagesHeld) for event in events):
             self._hold(after.id)
         elif any(isinstance(event, e.PagesReleased) for event in events):
-            self._gather(after.id)
+            self._gather(after.id, after.key, self._repository.clock())
         storm = self._storms.get(self._storm_of.get(after.id, ""))
         if storm is None:
             # One that carried a storm's page can be answered though it is closed.
@@ -288,6 +307,10 @@ class StormKeeper:
         found = (self._current(storm) for storm in list(self._storms.values()))
         return [storm for storm in found if storm is not None]
 
+    def gathers(self, incident: Incident, within: timedelta) -> bool:
+        """Whether another began at about the same moment, so that a storm may come of them."""
+        return self._recent.beside(incident, within)
+
     def storm_of(self, incident: Incident) -> Storm | None:
         """The storm whose page calls for that incident; None if it calls for itself."""
         storm = self._storms.get(self._storm_of.get(incident.id, ""))
@@ -299,9 +322,7 @@ class StormKeeper:
         if storm.snapshot is None or not self._stands(storm, storm.snapshot):
             storm.snapshot = self._put_together(storm)
         joins = self._repository.clock() < storm.snapshot.joins_until
-        if not storm.snapshot.members or (
-            not joins and len(storm.snapshot.held) <= self._limits.storm
-        ):
+        if not storm.snapshot.members or not (joins or self._is_much(storm.snapshot)):
             if not joins:
                 self._end(storm)
             return None

@@ -50,7 +50,9 @@ from daemon.core.recovery.guardrails import (
     Limits,
     group_of,
     hindered,
+    is_storm,
     service_of,
+    services_of,
 )
 from daemon.core.values.drill_key import drill_of
 
@@ -241,8 +243,8 @@ class MemoryJournal:
             for r in self.rows.values()
             if r.opened_at > now - limits.storm_window and drill_of(r.key) == scope.drill
         ]
-        alerting = len({scope.service, *map(service_of, keys)})
-        cause = scope.cause if alerting < limits.storm else None
+        alerting = services_of(keys, scope.service)
+        cause = None if is_storm(alerting, limits) else scope.cause
         return Guard(
             freeze=next((f for f in await self.freezes(now) if f.scope in scope.freezes), None),
             locked_by=next((r.incident for r in here if r.finished is None), ""),

@@ -179,6 +179,7 @@ class VirtualDaemon:
             withdrawn=self.keeper.withdrawn,
             observer=self._observer,
             storm_of=storms.storm_of,
+            gathers=storms.gathers,
             page_hold=world.page_hold,
         )
         stage = Stage(active, dependencies)

@@ -82,5 +82,5 @@ async def enrich(rig: Rig) -> None:
         opened = e.IncidentOpened(
             key=name, rule="", group_labels={}, title=f"Fails s{number}", team="payments"
         )
-        await rig.repository.open(name, name, [opened, *rig.storms.opening(name)])
+        await rig.repository.open(name, name, [opened, *rig.storms.opening(name, name)])
     rig.now += timedelta(seconds=20)

@@ -31,7 +31,7 @@ async def rig(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rig]:
 
 async def breaks_out(rig: Rig, members: int = MEMBERS) -> list[str]:
     """So many incidents open at once; the first of them is the rig's own, which was there."""
-    rig.storms.opening(rig.id)
+    rig.storms.opening(rig.id, rig.id)
     for number in range(1, members):
         name = f"1123-1403-{number}"
         opened = e.IncidentOpened(
@@ -41,7 +41,7 @@ async def breaks_out(rig: Rig, members: int = MEMBERS) -> list[str]:
             title=f"Fails s{number}",
             team="payments" if number % 2 else "database",
         )
-        await rig.repository.open(name, name, [opened, *rig.storms.opening(name)])
+        await rig.repository.open(name, name, [opened, *rig.storms.opening(name, name)])
     return [rig.id, *(f"1123-1403-{number}" for number in range(1, members))]
 
 

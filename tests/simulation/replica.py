@@ -203,6 +203,7 @@ class Replica:
             maintenance=lambda: maintenance.windows,
             observer=observer,
             storm_of=storms.storm_of,
+            gathers=storms.gathers,
             page_hold=timedelta(seconds=outside.scenario.hold),
         )
         intake = Intake(

@@ -286,6 +286,7 @@ class Stage:
             tracer=self.tracer,
             places=self.places,
             storm_of=storms.storm_of,
+            gathers=storms.gathers,
             silences=self._silences(),
             silence_for=self.silence_for,
             page_hold=self.page_hold,

@@ -45,7 +45,8 @@ from daemon.core.recovery.guardrails import (
     Limits,
     group_of,
     hindered,
-    service_of,
+    is_storm,
+    services_of,
 )
 from daemon.core.values.drill_key import id_prefix, key_prefix
 
@@ -119,7 +120,7 @@ def guard(
         last_incident=last,
         started=_started(connection, scope, limits, now),
         alerting=alerting,
-        concurrent=() if alerting >= limits.storm else _concurrent(connection, incident, scope),
+        concurrent=() if is_storm(alerting, limits) else _concurrent(connection, incident, scope),
     )
 
 
@@ -202,7 +203,7 @@ def _alerting(connection: Connection, scope: ActionScope, limits: Limits, now: d
     """How many services, this one included, have an incident that opened a moment ago."""
     query, since = _OPENED_SINCE.where(_beside(scope)), now - limits.storm_window
     keys = connection.execute(query, {"since": since}).scalars()
-    return len({scope.service, *map(service_of, keys)})
+    return services_of(keys, scope.service)
 
 
 def _beside(scope: ActionScope) -> ColumnElement[bool]:

@@ -7,7 +7,7 @@ transaction that takes the target's lock. So between the answer and the act ther
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -171,9 +171,26 @@ def hindered(
     )
 
 
+def services_of(keys: Iterable[str], *known: str) -> int:
+    """How many services these incidents' keys speak of, and those that are known besides."""
+    return len({*known, *map(service_of, keys)})
+
+
+def is_storm(services: int, limits: Limits) -> bool:
+    """Whether so many services that began to alert within the storm window have a shared cause:
+    nothing starts by itself then, and people are called once for all of them."""
+    return services >= limits.storm
+
+
+def is_told_as_one(keys: Collection[str], limits: Limits) -> bool:
+    """Whether people are called once for all of these incidents, by their keys: for a storm, and
+    for more of them than its services would be, of however few, since each would ring by itself."""
+    return is_storm(services_of(keys), limits) or len(keys) > limits.storm
+
+
 def stormy(guard: Guard, limits: Limits) -> str:
     """Why this is a storm, with the numbers; empty if it is none."""
-    if guard.alerting < limits.storm:
+    if not is_storm(guard.alerting, limits):
         return ""
     return (
         f"{guard.alerting} services began to alert within "

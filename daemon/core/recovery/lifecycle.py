@@ -53,14 +53,14 @@ def next_action(
         return _watch(incident, rule, surroundings, now)
     if incident.running is not None:
         return Decision(effects=(RunStep(incident.running.number),))
+    if not plan.looks_at_steps(incident):
+        return _verify(incident, rule, surroundings, now)
     has_steps = bool(plan.open_steps(incident, rule))
     if incident.confirmed is None:
         # A person may start a step before anything is confirmed; the daemon never does.
         if has_steps:
             return _recover(incident, rule, surroundings, now)
         return _observe(incident, rule, now)
-    if incident.verifying is not None:
-        return _verify(incident, rule, surroundings, now)
     if verification.recovered_alone(incident, rule):
         text = "the metrics are well again without any action of ours"
         return recording(e.Recovered(step=0, text=text))

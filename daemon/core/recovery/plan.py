@@ -83,10 +83,20 @@ def _asked_for(state: StepState) -> bool:
     return bool(state.approved_by) or state.proposed is not None or state.reopened
 
 
+def looks_at_steps(incident: Incident) -> bool:
+    """Whether its steps are looked at: nothing is over, at work or waiting for its verdict. While
+    nothing is confirmed no verdict is waited for: a person may order the next step."""
+    over = incident.closed is not None or incident.recovered_at is not None
+    waits = incident.verifying is not None and incident.confirmed is not None
+    return not (over or waits or incident.running is not None)
+
+
 def viewed_steps(
     incident: Incident, rule: Rule, limits: Limits, now: datetime
 ) -> dict[int, StepSpec]:
     """The steps whose outlook a decision needs: the open ones, and those that may come back."""
+    if not looks_at_steps(incident):
+        return {}
     plan = plan_of(incident, rule)
     back = {n: plan[n] for n in passed_over(incident, limits, now) if n in plan}
     return {**open_steps(incident, rule), **back}

@@ -23,7 +23,8 @@ class Surroundings:
 
     `withdrawn`: why the rule has lost its autonomy (`autonomy.AutonomyRecord.withdrawn_text`).
     `rooms`: where people can meet.
-    `storm`: the one that the incident is of, while its page calls for it. `silence_for`: so long
+    `storm`: the one that the incident is of, while its page calls for it. `gathers`: others begin
+    to alert beside it, and may become one. `silence_for`: so long
     an acknowledged one is silenced in Alertmanager at a time; None: never. `page_hold`: so long
     the first page may wait for the first measurement. `maintenance`: the windows that were
     announced, whatever their state.
@@ -37,6 +38,7 @@ class Surroundings:
     withdrawn: str = ""
     rooms: RoomPolicy = NO_ROOMS
     storm: Storm | None = None
+    gathers: bool = False
     silence_for: timedelta | None = None
     page_hold: timedelta = timedelta(0)
     maintenance: Sequence[MaintenanceWindow] = ()

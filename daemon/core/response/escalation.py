@@ -47,7 +47,12 @@ MOST_PAGE_HOLD = timedelta(seconds=10)
 
 
 def pages_due(
-    incident: Incident, roster: Roster, now: datetime, hold: timedelta = timedelta(0)
+    incident: Incident,
+    roster: Roster,
+    now: datetime,
+    hold: timedelta = timedelta(0),
+    *,
+    gathers: bool = False,
 ) -> Decision:
     """Escalate by the team's policy until somebody commands, and as many are there as it asks for,
     or service is restored.
@@ -56,7 +61,8 @@ def pages_due(
     be reached or is on call. The wait counts from when the tier was really called. Every page
     carries the facts of this moment. When command is vacated, and after a relapse, the calling
     begins anew. The first page of all waits for the first measurement, so that it tells the
-    problem: until so long after the opening (`hold`), whatever the measurement does.
+    problem: until so long after the opening (`hold`), whatever the measurement does. It waits so
+    long, too, while others begin to alert beside it (`gathers`): they may be a storm, one page.
     """
     policy = roster.policy_for(incident.opened.team)
     over = incident.closed is not None or incident.recovered_at is not None
@@ -92,7 +98,8 @@ def pages_due(
     held_until = incident.opened_at + hold
     # An opening that was stamped by a clock minutes ahead holds nothing until then.
     held = incident.opened_at - hold <= now < held_until
-    if held and not incident.pages and incident.rule and incident.problem is None:
+    unmeasured = bool(incident.rule) and incident.problem is None
+    if held and not incident.pages and (gathers or unmeasured):
         return Decision(wake_at=held_until)
     return _advance(campaign, now)
 

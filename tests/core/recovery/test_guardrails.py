@@ -20,7 +20,11 @@ from daemon.core.recovery.guardrails import (
     Limits,
     hindered,
     is_scope,
+    is_storm,
+    is_told_as_one,
     service_of,
+    services_of,
+    stormy,
 )
 from daemon.core.rules.rule import incident_key
 
@@ -249,3 +253,23 @@ class TestScopes:
     def test_any_key_has_a_service(self, key: str) -> None:
         assert isinstance(service_of(key), str)
         assert bool(service_of(key)) == bool(key)
+
+
+def _keys(services: int, rules: int = 1) -> list[str]:
+    pairs = ((s, r) for s in range(services) for r in range(rules))
+    return [incident_key(f"rule-{r}", {"service": f"s{s}"}) for s, r in pairs]
+
+
+@given(st.integers(0, 12))
+def test_what_keeps_steps_from_starting_is_told_as_one(services: int) -> None:
+    """Recovery and whoever is called ask the same: neither has a storm of its own."""
+    storm = is_storm(services_of(_keys(services)), LIMITS)
+    assert storm is bool(stormy(Guard(alerting=services), LIMITS))
+    assert storm is is_told_as_one(_keys(services), LIMITS)
+
+
+def test_many_incidents_of_one_service_are_told_as_one_and_are_no_storm() -> None:
+    keys = _keys(1, LIMITS.storm + 1)
+    assert is_told_as_one(keys, LIMITS)
+    assert not is_told_as_one(keys[1:], LIMITS)
+    assert not is_storm(services_of(keys), LIMITS)

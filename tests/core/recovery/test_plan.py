@@ -12,7 +12,7 @@ from daemon.core.incident.state import Incident
 from daemon.core.recovery.approvals import Approvals
 from daemon.core.recovery.guardrails import Freeze, Guard
 from daemon.core.recovery.next_step import next_step
-from daemon.core.recovery.plan import Outlook, content_of
+from daemon.core.recovery.plan import Outlook, content_of, looks_at_steps, viewed_steps
 from daemon.core.recovery.step_answers import (
     AskApproval,
     Exhausted,
@@ -386,3 +386,23 @@ def test_a_suspect_that_is_no_longer_live_is_left_to_a_person() -> None:
     assert isinstance(ask(step_approved(RULE), live="v3"), StartStep)
     always = make_rule(recover=[{**STEPS[0], "when": "always"}])
     assert isinstance(ask(rule=always, approvals=approved(always, 1), live="v3"), StartStep)
+
+
+@pytest.mark.parametrize(
+    ("events", "looked_at"),
+    [
+        ((), True),
+        ((confirmed(),), True),
+        ((confirmed(), started()), False),
+        ((confirmed(), started(), finished()), False),
+        ((started(), finished()), True),
+        ((confirmed(), e.Recovered(step=0, text="x")), False),
+        ((confirmed(), e.Recovered(step=0, text="x"), e.Relapsed(text="again")), True),
+        ((e.IncidentClosed(reason="not_confirmed", text="x"),), False),
+    ],
+)
+def test_when_steps_are_looked_at(events: tuple[e.Event, ...], looked_at: bool) -> None:
+    """While nothing is confirmed no verdict is waited for; else one step after the other."""
+    incident = make_incident(*events)
+    assert looks_at_steps(incident) is looked_at
+    assert looked_at or not viewed_steps(incident, RULE, LIMITS, NOW)

@@ -99,6 +99,17 @@ def test_a_page_from_the_future_delays_nobody_for_as_long(
     assert pages_due(incident, ROSTER, NOW + SECOND) == Decision(wake_at=NOW + 5 * MINUTE)
 
 
+def test_the_first_page_waits_while_others_begin_beside_it_and_no_longer_than_the_hold() -> None:
+    """A storm may come of them; whatever was measured meanwhile, nobody is left uncalled."""
+    hold = 2 * SECOND
+    measured = make_incident(confirmed())
+    due = pages_due(measured, ROSTER, measured.opened_at, hold, gathers=True)
+    assert due == Decision(wake_at=measured.opened_at + hold)
+    assert pages_due(measured, ROSTER, measured.opened_at + hold, hold, gathers=True).record
+    assert pages_due(measured, ROSTER, measured.opened_at, hold).record, "it began alone"
+    assert pages_due(measured, ROSTER, measured.opened_at, gathers=True).record, "nothing is held"
+
+
 def test_an_opening_from_the_future_holds_no_first_page() -> None:
     hold = 2 * SECOND
     opened = fold(entries((NOW + HOUR, opening())))
