@@ -44,7 +44,7 @@ class RecentOpenings:
 
     def are_many(self) -> bool:
         """Whether people are called once for all of them."""
-        return is_told_as_one([one.key for one in self._recent.values()], self._limits)
+        return is_told_as_one(self._recent.values(), self._limits)
 
     def beside(self, incident: Incident, within: timedelta) -> bool:
         """Whether another one began at about the same moment, so that they may become a storm."""

@@ -255,7 +255,7 @@ class StormKeeper:
 
     def _is_much(self, storm: Storm) -> bool:
         """Whether what is left of it is still called for once, and not one by one."""
-        return is_told_as_one([one.key for one in storm.held], self._limits)
+        return is_told_as_one(storm.held, self._limits)
 
     def _opened_elsewhere(self, incident: Incident, events: Sequence[e.Event]) -> None:
         """By another replica, which counts those of this one alike; or by people, which makes no

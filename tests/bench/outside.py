@@ -1,7 +1,8 @@
 """The world of a daemon under load, in a process of its own: a Prometheus in which every service
 fails, and a pager.
 
-Usage: python outside.py SERVICES. It prints the addresses of both, and serves until it is ended.
+Usage: python outside.py SERVICES SECONDS. It prints the addresses of both, and serves until it is
+ended; so many seconds Prometheus takes for each answer.
 `GET /pages` of the pager tells when each incident was paged for first, in Unix seconds; the page
 of a storm is for as many as it says. `GET /calls` tells how often the pager was called at all.
 """
@@ -17,14 +18,13 @@ from aiohttp import web
 
 from tests.acceptance.prometheus_double import PrometheusDouble, Trouble
 
-ANSWERS_AFTER = 0.005
 STEADY = ("cpu_seconds_total", "memory_bytes", "open_connections", "queue_length", "threads")
 
 
-async def _serve(services: int) -> None:
+async def _serve(services: int, answers_after: float) -> None:
     failing = Trouble(time.time() - 30)
     troubles = {f"s{n}": failing for n in range(services)}
-    prometheus = PrometheusDouble(delay=ANSWERS_AFTER, troubles=troubles, steady=STEADY)
+    prometheus = PrometheusDouble(delay=answers_after, troubles=troubles, steady=STEADY)
     single: set[str] = set()
     paged: list[float] = []
     calls = 0
@@ -59,4 +59,4 @@ async def _serve(services: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve(int(sys.argv[1])))
+    asyncio.run(_serve(int(sys.argv[1]), float(sys.argv[2])))

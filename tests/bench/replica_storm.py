@@ -44,6 +44,8 @@ class ReplicaStorm:
 
     replicas: int
     groups: int
+    answers_after: float
+    """Seconds that Prometheus takes for each answer."""
     took: float | None = None
     """Seconds from the first POST until all incidents were confirmed and paged for; None if that
     was not seen."""
@@ -79,12 +81,13 @@ class ReplicaStorm:
 
 
 async def replica_storm(
-    folder: Path, server: Server, database: str, replicas: int, groups: int
+    folder: Path, server: Server, replicas: int, groups: int, answers_after: float
 ) -> ReplicaStorm:
-    """Let one alert of each group come over so many replicas that share that database."""
-    seen = ReplicaStorm(replicas, groups)
+    """Let one alert of each group come over so many replicas that share a database of their own."""
+    seen, database = ReplicaStorm(replicas, groups, answers_after), folder.name
+    server.create(database)
     async with AsyncExitStack() as stack:
-        prometheus, pager = await stack.enter_async_context(outside(groups))
+        prometheus, pager = await stack.enter_async_context(outside(groups, answers_after))
         http = await stack.enter_async_context(aiohttp.ClientSession())
         env = {"PYTHONPATH": str(TREE), "STORM_PAGER": f"{pager}/page"}
         daemons = []

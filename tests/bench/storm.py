@@ -23,6 +23,8 @@ from tests.loopback import IN_ENVIRONMENT
 
 HERE = Path(__file__).parent
 CLIENTS = 32
+QUICK = 0.005
+"""Seconds that a Prometheus takes which is no bound."""
 LOOK_EVERY = 0.25
 PROBE_EVERY = 0.02
 LONGEST = 120.0
@@ -95,10 +97,10 @@ def compiled(tree: Path, folder: Path) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def outside(groups: int) -> AsyncIterator[tuple[str, str]]:
-    """The addresses of Prometheus and of the pager."""
+async def outside(groups: int, answers_after: float = QUICK) -> AsyncIterator[tuple[str, str]]:
+    """The addresses of Prometheus, which takes so many seconds for an answer, and of the pager."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, str(HERE / "outside.py"), str(groups)),
+        *(sys.executable, str(HERE / "outside.py"), str(groups), str(answers_after)),
         env={**os.environ, **IN_ENVIRONMENT, "PYTHONPATH": str(TREE)},
         stdout=asyncio.subprocess.PIPE,
     )

@@ -10,7 +10,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Literal, Protocol
 
 from daemon.core.alertmanager import Labels
 from daemon.core.incident.reasons import AWAITED, Hindrance
@@ -182,10 +182,20 @@ def is_storm(services: int, limits: Limits) -> bool:
     return services >= limits.storm
 
 
-def is_told_as_one(keys: Collection[str], limits: Limits) -> bool:
-    """Whether people are called once for all of these incidents, by their keys: for a storm, and
-    for more of them than its services would be, of however few, since each would ring by itself."""
-    return is_storm(services_of(keys), limits) or len(keys) > limits.storm
+class Keyed(Protocol):
+    """What has an incident's key."""
+
+    @property
+    def key(self) -> str:
+        """As `rules.incident_key` makes it."""
+        ...
+
+
+def is_told_as_one(incidents: Collection[Keyed], limits: Limits) -> bool:
+    """Whether people are called once for all of these: for a storm, and for more of them than its
+    services would be, of however few, since each would ring by itself."""
+    # Their number first: of hundreds no key is read.
+    return len(incidents) > limits.storm or is_storm(services_of(i.key for i in incidents), limits)
 
 
 def stormy(guard: Guard, limits: Limits) -> str:

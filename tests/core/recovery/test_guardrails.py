@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given
@@ -255,21 +256,29 @@ class TestScopes:
         assert bool(service_of(key)) == bool(key)
 
 
-def _keys(services: int, rules: int = 1) -> list[str]:
+class _One(NamedTuple):
+    key: str
+
+
+def _incidents(services: int, rules: int = 1) -> list[_One]:
     pairs = ((s, r) for s in range(services) for r in range(rules))
-    return [incident_key(f"rule-{r}", {"service": f"s{s}"}) for s, r in pairs]
+    return [_One(incident_key(f"rule-{r}", {"service": f"s{s}"})) for s, r in pairs]
+
+
+def _services(incidents: Sequence[_One]) -> int:
+    return services_of(one.key for one in incidents)
 
 
 @given(st.integers(0, 12))
 def test_what_keeps_steps_from_starting_is_told_as_one(services: int) -> None:
     """Recovery and whoever is called ask the same: neither has a storm of its own."""
-    storm = is_storm(services_of(_keys(services)), LIMITS)
+    storm = is_storm(_services(_incidents(services)), LIMITS)
     assert storm is bool(stormy(Guard(alerting=services), LIMITS))
-    assert storm is is_told_as_one(_keys(services), LIMITS)
+    assert storm is is_told_as_one(_incidents(services), LIMITS)
 
 
 def test_many_incidents_of_one_service_are_told_as_one_and_are_no_storm() -> None:
-    keys = _keys(1, LIMITS.storm + 1)
-    assert is_told_as_one(keys, LIMITS)
-    assert not is_told_as_one(keys[1:], LIMITS)
-    assert not is_storm(services_of(keys), LIMITS)
+    incidents = _incidents(1, LIMITS.storm + 1)
+    assert is_told_as_one(incidents, LIMITS)
+    assert not is_told_as_one(incidents[1:], LIMITS)
+    assert not is_storm(_services(incidents), LIMITS)
