@@ -14,7 +14,13 @@ from structlog.testing import capture_logs
 from daemon.core.incident import events as e
 from daemon.core.values.outcome import Temporary
 from daemon.web.site import event_stream
-from daemon.web.site.event_stream import LONGEST_LULL, LULL, PageVersion, lull_after
+from daemon.web.site.event_stream import (
+    LONGEST_LULL,
+    LULL,
+    ChangeCounter,
+    PageVersion,
+    lull_after,
+)
 from tests.contract.rig import ADA, BO, Rig, rigged
 from tests.contract.visitor import give_token
 from tests.stories.stage import alert, body
@@ -189,3 +195,14 @@ def test_a_page_of_a_storm_is_told_ever_less_often_until_it_is_over() -> None:
     assert lulls == [0.5, 1, 2, 4]
     assert lull_after(LONGEST_LULL, storms=True) == LONGEST_LULL
     assert lull_after(LONGEST_LULL, storms=False) == LULL
+
+
+async def test_a_daemon_that_ends_waits_for_no_lull(rig: Rig) -> None:
+    changes = ChangeCounter(rig.repository)
+    resting = asyncio.create_task(changes.lull(1000 * PATIENCE))
+    await asyncio.sleep(0)
+    assert not resting.done()
+    changes.close()
+    async with asyncio.timeout(PATIENCE):
+        await resting
+    assert await changes.after(changes.version()) is None

@@ -46,6 +46,21 @@ async def test_rows_of_writers_go_with_them(
     assert postgresql.execute("SELECT name FROM meta WHERE name LIKE 'commit:%'", name) == []
 
 
+def test_whoever_starts_waits_for_no_writer_that_waits_for_its_turn(
+    postgresql: Server, postgresql_place: PostgresAddress
+) -> None:
+    """It has signed already, in a row that nobody has used for days: each would wait for ours."""
+    name = postgresql_place.url.rpartition("/")[2]
+    starting = engine.PostgresBackend(postgresql_place)
+    postgresql.execute("INSERT INTO meta VALUES ('commit:idle', '2020')", name)
+    with psycopg.connect(postgresql.url(name)) as writer:
+        writer.execute("UPDATE meta SET value = '2020' WHERE name = 'commit:idle'")
+        starting.prepare()
+    starting.prepare()
+    rows = "SELECT name FROM meta WHERE name = 'commit:idle'"
+    assert postgresql.execute(rows, name) == [], "once it is at rest it goes"
+
+
 async def test_text_that_postgresql_has_not_is_no_reason_to_refuse_an_alert(
     postgresql_place: PostgresAddress,
 ) -> None:

@@ -422,6 +422,9 @@ async def test_services_that_begin_together_ring_once_though_the_storm_comes_aft
         await daemon.receives(*(alert(service=name) for name in services(5)[2:]))
         await daemon.at(185)
         (rung,) = titles(stage, "ada")
+        incidents = await stage.incidents()
+        first, calls = incidents[0], [page for i in incidents for page in i.pages.values()]
+        assert min(page.at for page in calls) == first.opened_at + stage.page_hold, "no later"
         assert rung.startswith("Storm since 14:03:01 UTC: 5 incidents (5 sev2)")
         await daemon.at(400)
         incidents = await stage.incidents()

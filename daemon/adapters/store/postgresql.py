@@ -65,6 +65,11 @@ _OWN_FOLDER = (
     "done while the database was away is kept beside that file"
 )
 _FORGOTTEN_AFTER = timedelta(days=1)
+# A writer that has signed waits for whoever starts, who must not wait for it.
+_FORGETTING = text(
+    "DELETE FROM meta WHERE name IN (SELECT name FROM meta WHERE name LIKE :rows "
+    "AND value < :before FOR UPDATE SKIP LOCKED)"
+)
 _RETRY_SECONDS = 0.2
 
 _STATEMENT = f"SET LOCAL statement_timeout = '{STATEMENT_SECONDS}s'"
@@ -108,8 +113,7 @@ class PostgresBackend:
                 )
             prepare_tables(connection, self, self._must_not_be_missing)
             connection.execute(
-                text("DELETE FROM meta WHERE name LIKE :rows AND value < :before"),
-                {"rows": f"{COMMIT_ROW}%", "before": _moment(-_FORGOTTEN_AFTER)},
+                _FORGETTING, {"rows": f"{COMMIT_ROW}%", "before": _moment(-_FORGOTTEN_AFTER)}
             )
         if self.beside is not None:
             note_where(self.beside, str(self))

@@ -156,7 +156,9 @@ def _errors_translated(connection: Connection) -> Iterator[None]:
     try:
         yield
     except connection.dialect.loaded_dbapi.Error as error:
-        lost = bool(driver.closed)
+        # What the server has not answered to its end is lost, too: it ended the session, after the
+        # COMMIT perhaps.
+        lost = bool(driver.closed or driver.info.pipeline_status)
         if lost:
             connection.invalidate(error)
         raise DBAPIError.instance(

@@ -31,8 +31,8 @@ def storm_due(
     hold: timedelta = timedelta(0),
 ) -> Decision:
     """What an incident does about its storm: it joins, leaves if it is graver than was told, and
-    if it is the one that carries the storm's pages, calls people. The first page is held for as
-    long as any first page (`hold`), so that it tells the numbers and more of the list."""
+    if it is the one that carries the storm's pages, calls people. The first page is held, so that
+    it tells the numbers and more of the list: no longer than that of any of them is (`hold`)."""
     if incident.storm is None or incident.storm.storm != storm.name:
         return recording(e.StormJoined(storm=storm.name, began=storm.began, alone=True))
     graver = _graver(incident, storm)
@@ -40,9 +40,16 @@ def storm_due(
         return recording(e.StormLeft(text=graver))
     if storm.lead.id != incident.id:
         return Decision()
-    if not storm.pages and now < storm.began + hold:
-        return Decision(wake_at=storm.began + hold)
+    held_until = _calls_since(storm) + hold
+    if not storm.pages and now < held_until:
+        return Decision(wake_at=held_until)
     return _lead_due(storm.as_of(incident), roster, now)
+
+
+def _calls_since(storm: Storm) -> datetime:
+    """Since when one of its incidents waits for a first page: before it was a storm, perhaps."""
+    since = (m.organization.released_at or m.opened_at for m in storm.held if not m.pages)
+    return min(since, default=storm.began)
 
 
 def _graver(incident: Incident, storm: Storm) -> str:

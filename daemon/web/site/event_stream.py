@@ -72,7 +72,7 @@ class ChangeCounter:
         self._version = 0
         self._of: dict[str, PageVersion] = {}
         self._rung = asyncio.Event()
-        self._closed = False
+        self._closed = asyncio.Event()
         repository.listeners.append(self._on_append)
         repository.onlookers.append(self._all_changed)
         repository.position_listeners.append(self._ring)
@@ -87,12 +87,18 @@ class ChangeCounter:
 
     def close(self) -> None:
         """Let everybody go who waits."""
-        self._closed = True
+        self._closed.set()
         self._ring()
+
+    async def lull(self, seconds: float) -> None:
+        """Nothing is told for so long, or until this is closed."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._closed.wait()
 
     async def after(self, seen: PageVersion, incident: str = "") -> PageVersion | None:
         """Wait for a version that is not the one seen; None once this is closed."""
-        while not self._closed:
+        while not self._closed.is_set():
             now = self.version(incident)
             if self._is_news(now, seen):
                 return now
@@ -174,7 +180,7 @@ class EventStreams:
                 if new != seen:
                     seen = new
                     await stream.send(str(seen), event="changed")
-                    await asyncio.sleep(lull)
+                    await self._changes.lull(lull)
                     storms = not incident and self._changes.version() != seen
                     lull = lull_after(lull, storms=storms)
 
