@@ -108,7 +108,7 @@ def start_incident(
     if rows:
         last = find_last(connection)
         with sent_together(connection):
-            connection.execute(events.insert(), rows)
+            connection.execute(_WRITING, rows)
             ledger.write_after(connection, last, lines)
     return [
         None if opening.incident in begun else KeyTaken(holders[opening.key])
@@ -212,7 +212,7 @@ def append(
         answers.append(None)
     with sent_together(connection):
         if rows:
-            connection.execute(events.insert(), rows)
+            connection.execute(_WRITING, rows)
         if moved:
             connection.execute(_MOVING, moved)
         if grown:
@@ -221,6 +221,7 @@ def append(
     return answers
 
 
+_WRITING = events.insert()
 _moved = update(heads).where(heads.c.incident == bindparam("moved"))
 _given_format = bindparam("given_format", type_=heads.c.format.type)
 _MOVING = _moved.values(
