@@ -260,17 +260,17 @@ class Executor:
         changes, blind = await self._changes(rule, current)
         async with self._turn(rule, repeated=current.problem is not None):
             survey = self._survey(rule, current)
-            defined, _ = await asyncio.gather(
-                evidence.assess(survey, rule, changes, blind),
-                self._last_look.foresee(survey, rule, incident),
-            )
+            defined = await evidence.assess(survey, rule, changes, blind)
         _log.info("problem", verdict=defined.problem.verdict, text=defined.problem.text)
 
         def news(now: Incident) -> Sequence[e.Event]:
             over = now.closed is not None or now.confirmed is not None
             return () if over or _told_since(current, now) else (defined,)
 
-        await self._repository.record(incident, news)
+        await asyncio.gather(
+            self._repository.record(incident, news),
+            self._last_look.foresee(survey, rule, incident, defined.problem),
+        )
 
     async def _changes(self, rule: Rule, incident: Incident) -> tuple[list[Change], str]:
         """What was changed, or why that cannot be seen. The measurement is worth having all the

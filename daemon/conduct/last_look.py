@@ -13,6 +13,7 @@ from datetime import datetime
 
 from daemon.core.incident.onset_facts import onset_facts
 from daemon.core.incident.state import Incident
+from daemon.core.measurement.problem import Problem
 from daemon.core.measurement.query_result import Unmeasurable
 from daemon.core.ports.metrics import MetricsServers
 from daemon.core.recovery.concurrent import SLACK
@@ -38,10 +39,10 @@ class LastLook:
     dependencies: Callable[[], RuleDependencies]
     _measured: dict[str, Survey] = field(default_factory=dict)
 
-    async def foresee(self, survey: Survey, rule: Rule, incident: str) -> None:
-        """Keep the measurement that begins for as long as its answers are as good as those of now.
-        Where a step may follow, what the last look asks others by is asked beside it."""
-        if not rule.recover:
+    async def foresee(self, survey: Survey, rule: Rule, incident: str, problem: Problem) -> None:
+        """Where a step may follow, keep the measurement for as long as its answers are as good as
+        those of now, and ask what the last look asks others by."""
+        if problem.verdict != "confirmed" or not rule.recover:
             return
         self._measured[incident] = survey
         seconds = AS_GOOD_AS_NOW.total_seconds()
