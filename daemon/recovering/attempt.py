@@ -109,7 +109,7 @@ class Attempt:
         """Prepare it, or after a restart look how far it came; then do it."""
         state = incident.step(self.number)
         params = self.action.Params.model_validate(dict(state.params))
-        context = await self._context(incident)
+        context = self._context(incident)
         if state.intent is None:
             prepared = await self._prepare(incident, params, context)
         else:
@@ -128,7 +128,7 @@ class Attempt:
     async def preflight(self, incident: Incident) -> Ready | Refused:
         """What it would do, or why it would not; nothing is changed. Raises ActionEnded."""
         params = self.action.Params.model_validate(dict(incident.step(self.number).params))
-        context = await self._context(incident)
+        context = self._context(incident)
         with self._span("preflight"):
             return await _called(self.action.preflight(params, context), self.action.name)
 
@@ -139,7 +139,7 @@ class Attempt:
         if isinstance(ready, Refused):
             return Outcome(result="refused", reason=ready.reason, detail=ready.text)
         params = self.action.Params.model_validate(dict(incident.step(self.number).params))
-        context = await self._context(incident)
+        context = self._context(incident)
         evidence, found = await self._evidence(incident, params, context)
         stopped = await self._barred(incident, found)
         would = attempt_ended("done", "rehearsed", ready.summary)
@@ -341,16 +341,16 @@ class Attempt:
         text = f"prepared {shown} ago and never begun; the problem is measured again first"
         return attempt_ended("refused", "stale_intent", text)
 
-    async def _context(self, incident: Incident) -> ActionContext:
+    def _context(self, incident: Incident) -> ActionContext:
         target = incident.step(self.number).target
         journal = self.repository.journal
-        seen, marks = await asyncio.gather(journal.changes(target), journal.marks(target))
         problem = incident.confirmed
         healthy = None
         if problem is not None and problem.baseline_from and problem.baseline_until:
             healthy = (problem.baseline_from, problem.baseline_until)
 
         async def choose(live: str, history: Sequence[Change] = ()) -> Candidate:
+            seen, marks = await asyncio.gather(journal.changes(target), journal.marks(target))
             known = merge_periods(seen, history)
             all_marks = dict(marks)
             if self.rule is not None and problem is not None:

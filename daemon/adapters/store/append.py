@@ -71,6 +71,9 @@ _OPEN = select(heads.c.key, heads.c.incident).where(
 )
 
 
+_ROUTES = select(heads.c.incident, heads.c.routes).where(head_has_routes, head_is_open)
+
+
 def find_open(connection: Connection, keys: Sequence[str]) -> dict[str, str]:
     """The ids of the open incidents with these keys, by key."""
     found: dict[str, str] = {}
@@ -82,8 +85,7 @@ def find_open(connection: Connection, keys: Sequence[str]) -> dict[str, str]:
 
 def find_routes(connection: Connection) -> list[tuple[str, Routes]]:
     """What the open incidents take of others, by their id."""
-    query = select(heads.c.incident, heads.c.routes).where(head_has_routes, head_is_open)
-    return [(row.incident, row.routes) for row in connection.execute(query)]
+    return [(row.incident, row.routes) for row in connection.execute(_ROUTES)]
 
 
 def start_incident(
