@@ -103,6 +103,7 @@ BOUNDS = {
     "LabelValues._known": "a rule each, with as many values as are remembered",
     "LabelValues._silent": "a rule each",
     "LabelValues._written": "a rule each",
+    "LastLook._measured": "measurements of the last second",
     "LastWordKeeper._owing": "incidents whose last word is owed",
     "LastWordKeeper._rests": "audiences of incidents whose last word is owed, at each look",
     "Listener._beginning": "open connections, of which there are `connections.max`",

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
+from urllib.parse import urlencode
 
 import requests
 from requests.adapters import DEFAULT_POOLSIZE
+from requests.cookies import extract_cookies_to_jar
 from urllib3.util.retry import Retry
 
 from daemon.adapters.http_access import HttpAccess
@@ -113,11 +115,29 @@ class QuerySession(requests.Session):
     ) -> requests.Response:
         ready = self._prepared(method, url).copy()
         if method == "POST":
-            ready.prepare_body(params, None)
+            ready.body = urlencode(params)
+            ready.headers["Content-Length"] = str(len(ready.body))
+            ready.headers["Content-Type"] = "application/x-www-form-urlencoded"
         else:
             ready.prepare_url(url, params)
-        # A redirect would make a GET of a form, and take our headers to somebody else.
-        return self.send(ready, timeout=more.get("timeout"), allow_redirects=False)
+        return self._sent(ready, more.get("timeout"))
+
+    def _sent(self, ready: requests.PreparedRequest, timeout: float | None) -> requests.Response:
+        """What the library's `send` does for one without redirects, which would make a GET of a
+        form, and take our headers to somebody else; all else that it does costs a third."""
+        answer = self.get_adapter(ready.url or "").send(
+            ready,
+            timeout=timeout,
+            verify=self.verify,  # type: ignore[arg-type] # it is never None
+            cert=self.cert,
+            proxies=self.proxies,
+        )
+        if "Set-Cookie" in answer.headers:
+            extract_cookies_to_jar(self.cookies, ready, answer.raw)  # type: ignore[no-untyped-call]
+        _ = answer.content  # all of it, which gives the connection back
+        for heard in ready.hooks["response"]:
+            heard(answer)
+        return answer
 
     def _prepared(self, method: _Method, url: str) -> requests.PreparedRequest:
         """What all requests there have in common, worked out once: that costs as much as the rest

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from daemon.conduct.last_look import LastLook
 from daemon.config.active import ActiveConfig, Live
 from daemon.config.sections import DiagnosisSettings
 from daemon.core.changes.live_periods import Life
@@ -41,30 +42,25 @@ from daemon.core.decision import (
 )
 from daemon.core.incident import events as e
 from daemon.core.incident.events import METRICS
-from daemon.core.incident.onset_facts import onset_facts
 from daemon.core.incident.state import Incident
 from daemon.core.measurement.query_result import Unmeasurable
 from daemon.core.ports.actions import PartDone
 from daemon.core.ports.metrics import MetricsServers
 from daemon.core.ports.notification import Links
-from daemon.core.recovery.concurrent import SLACK
 from daemon.core.recovery.growth import may_grow
 from daemon.core.recovery.guardrails import Freeze, Limits
 from daemon.core.recovery.maintenance import MaintenanceWindow, latest_in_force
 from daemon.core.recovery.stages import PartReading
-from daemon.core.rules.label_names import service_in
 from daemon.core.rules.rule import Rule
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.units import quantity
 from daemon.instrumentation import QUIET, UNTRACED, Observer, Tracer
 from daemon.intake.counterparts import write_counterpart
-from daemon.measuring import evidence, queries, revision_health, verify
-from daemon.measuring.own_targets import own_targets
+from daemon.measuring import evidence, revision_health, verify
 from daemon.measuring.queries import Survey
 from daemon.measuring.record import record_samples
 from daemon.measuring.stages import read_part
 from daemon.measuring.turns import MeasuringQueue
-from daemon.measuring.upstream_alerts import upstream_alerting
 from daemon.notifying import endings, notifier
 from daemon.notifying.rooms import NO_PLACES, MeetingPlaces, tend_room
 from daemon.notifying.silences import Silences, lift_silence, set_silence
@@ -150,6 +146,12 @@ class Executor:
         self._dependencies = dependencies
         self._turns: defaultdict[str, MeasuringQueue] = defaultdict(MeasuringQueue)
         self._dry_runs: dict[str, asyncio.Task[None]] = {}
+        self._last_look = LastLook(
+            dependencies.servers,
+            dependencies.limits,
+            dependencies.outage,
+            lambda: active.now.dependencies,
+        )
         self.step_context = StepContext(
             actions=dependencies.actions,
             limits=dependencies.limits,
@@ -257,14 +259,18 @@ class Executor:
         # Not within the turn: what cannot be reached holds up this incident and no other.
         changes, blind = await self._changes(rule, current)
         async with self._turn(rule, repeated=current.problem is not None):
-            defined = await evidence.assess(self._survey(rule, current), rule, changes, blind)
+            survey = self._survey(rule, current)
+            defined = await evidence.assess(survey, rule, changes, blind)
         _log.info("problem", verdict=defined.problem.verdict, text=defined.problem.text)
 
         def news(now: Incident) -> Sequence[e.Event]:
             over = now.closed is not None or now.confirmed is not None
             return () if over or _told_since(current, now) else (defined,)
 
-        await self._repository.record(incident, news)
+        await asyncio.gather(
+            self._repository.record(incident, news),
+            self._last_look.foresee(survey, rule, incident, defined.problem),
+        )
 
     async def _changes(self, rule: Rule, incident: Incident) -> tuple[list[Change], str]:
         """What was changed, or why that cannot be seen. The measurement is worth having all the
@@ -390,44 +396,7 @@ class Executor:
 
     async def _look(self, rule: Rule, incident: Incident) -> Findings:
         """What the metrics say now, for the last look before a step acts."""
-        survey, limits = self._survey(rule, incident), self._dependencies.limits
-        if incident.confirmed is None:
-            return Findings(None, {}, "")
-        onset = onset_facts(incident).onset_from or incident.opened_at
-        service = service_in(incident.group_labels)[0] or "service"
-        # The monitoring that is to be believed is the one that measures this service; what begins
-        # elsewhere at the same time, the store knows.
-        metrics = survey.metrics
-        reading, outage, alerting, upstream = await asyncio.gather(
-            verify.read_recovery_now(survey, rule.verify, incident.confirmed),
-            self._outage(survey),
-            queries.alerting(metrics, survey.now, limits.storm_window, service),
-            self._upstream_alerting(rule, onset - SLACK, survey.now),
-        )
-        return Findings(reading, survey.query_log, outage, alerting, upstream)
-
-    async def _upstream_alerting(self, rule: Rule, since: datetime, now: datetime) -> bool:
-        """Whether something that the rule depends on alerts, by the server that watches it."""
-        alerts = self._active.now.dependencies.alert_matchers(rule.rule)
-        servers = self._dependencies.servers
-        asked = (
-            upstream_alerting(servers.at(name).metrics, matchers, since, now)
-            for name, matchers in alerts.items()
-        )
-        return any(await asyncio.gather(*asked))
-
-    async def _outage(self, survey: Survey) -> str:
-        """Why the monitoring as a whole is not to be believed; empty if it is."""
-        own = await self._own_targets(survey)
-        return await queries.outage(survey.metrics, survey.now, self._dependencies.outage, own)
-
-    async def _own_targets(self, survey: Survey) -> str:
-        """What selects the `up` of the service's own targets; empty if nobody can say."""
-        try:
-            own = await own_targets(survey)
-        except Unmeasurable:
-            return ""  # that Prometheus is out is found by whoever asks next
-        return own.up if own is not None else ""
+        return await self._last_look.findings(self._survey(rule, incident), rule, incident)
 
     async def _judge_revisions(
         self, rule: Rule, incident: Incident, lives: Sequence[Life]

@@ -152,8 +152,8 @@ class Dispatcher:
 
         A failure of one takes nothing from those beside it.
         """
-        known = await self._repository.journal.find_open(list(concerns))
-        routes = await self._repository.journal.routes()
+        journal = self._repository.journal
+        known, routes = await asyncio.gather(journal.find_open(list(concerns)), journal.routes())
         left = _aimed(concerns, known, routes)
         while some := list(islice(left, RECORDED_AT_ONCE)):
             appends = (self._record_one(*each) for each in some)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TypeVar
 
 from daemon.core.measurement.flavours import MetricsServer
@@ -35,6 +36,9 @@ LEAST_OTHERS = 2
 """Of fewer targets beside those of a service that is down nothing is learned of the monitoring."""
 MAX_POINTS = 2000
 """Samples asked for in one range query."""
+AS_GOOD_AS_NOW = timedelta(seconds=1)
+"""An answer of a moment no longer ago says what one of now would: targets are not scraped more
+often than that."""
 
 
 _Told = TypeVar("_Told")
@@ -63,8 +67,24 @@ class Survey:
     max_age: timedelta
     server_name: str = ""
     query_log: dict[str, str] = field(default_factory=dict)
-    _under_way: dict[tuple[str, datetime], asyncio.Task[QueryAnswer]] = field(default_factory=dict)
-    """The queries that are not answered yet. Whoever asks the same meanwhile waits for that one."""
+    asked: dict[tuple[str, datetime], asyncio.Task[QueryAnswer]] = field(default_factory=dict)
+    """The queries of each moment that are under way or answered: who asks the same gets that
+    answer."""
+
+    def resuming(self, before: Survey | None) -> Survey:
+        """This measurement, as a part of the one before if its moment is as good as now: what that
+        one has asked is not asked again, and the rest is asked of the same moment, so that the
+        answers go together.
+
+        For the last look, which is there so that nothing acts on what has already recovered.
+        Whoever acts later than AS_GOOD_AS_NOW after the measurement (a person had to approve, the
+        preflight or Prometheus took long, another replica or a restart goes on) asks anew.
+        """
+        if before is None or before.metrics is not self.metrics:
+            return self
+        if not timedelta(0) <= self.now - before.now <= AS_GOOD_AS_NOW:
+            return self
+        return replace(self, now=before.now, asked=before.asked)
 
     async def instant(self, template: str, window: timedelta | None = None) -> QueryAnswer:
         """The answer now; `$window` is `window`."""
@@ -232,12 +252,19 @@ class Survey:
 
     async def _now(self, query: str) -> QueryAnswer:
         key = query, self.now
-        asked = self._under_way.get(key)
+        asked = self.asked.get(key)
         if asked is None:
-            answer = self._query(query, lambda: self.metrics.instant(query, self.now))
-            asked = self._under_way[key] = asyncio.create_task(answer)
-            asked.add_done_callback(lambda _: self._under_way.pop(key))
-        return await asked
+            call = self._query(query, lambda: self.metrics.instant(query, self.now))
+            asked = self.asked[key] = asyncio.create_task(call)
+            asked.add_done_callback(partial(self._keep, key))
+        answer = await asked
+        self.query_log[query] = in_short(answer)
+        return answer
+
+    def _keep(self, key: tuple[str, datetime], asked: asyncio.Task[QueryAnswer]) -> None:
+        """An answer is kept, a failure is not."""
+        if asked.cancelled() or asked.exception() is not None:
+            del self.asked[key]
 
     async def _query(self, query: str, call: Callable[[], Awaitable[QueryAnswer]]) -> QueryAnswer:
         self.query_log[query] = "no answer"

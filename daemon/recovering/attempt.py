@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
 
@@ -25,7 +25,7 @@ from daemon.core.ports.actions import Action, ActionContext, Lingers, Ready, Ref
 from daemon.core.ports.replicas import NotOurs, NotOwner, must_act
 from daemon.core.recovery.concurrent import concurrence, upstream_of
 from daemon.core.recovery.growth import unweighed_change
-from daemon.core.recovery.guardrails import GLOBAL, stormy
+from daemon.core.recovery.guardrails import GLOBAL, ActionScope, Freeze, Guard, stormy
 from daemon.core.recovery.lifecycle import freshness, withheld
 from daemon.core.recovery.plan import approval_voided, plan_of, scope_of
 from daemon.core.rules.rule import Rule
@@ -109,7 +109,7 @@ class Attempt:
         """Prepare it, or after a restart look how far it came; then do it."""
         state = incident.step(self.number)
         params = self.action.Params.model_validate(dict(state.params))
-        context = await self._context(incident)
+        context = self._context(incident)
         if state.intent is None:
             prepared = await self._prepare(incident, params, context)
         else:
@@ -128,7 +128,7 @@ class Attempt:
     async def preflight(self, incident: Incident) -> Ready | Refused:
         """What it would do, or why it would not; nothing is changed. Raises ActionEnded."""
         params = self.action.Params.model_validate(dict(incident.step(self.number).params))
-        context = await self._context(incident)
+        context = self._context(incident)
         with self._span("preflight"):
             return await _called(self.action.preflight(params, context), self.action.name)
 
@@ -139,7 +139,7 @@ class Attempt:
         if isinstance(ready, Refused):
             return Outcome(result="refused", reason=ready.reason, detail=ready.text)
         params = self.action.Params.model_validate(dict(incident.step(self.number).params))
-        context = await self._context(incident)
+        context = self._context(incident)
         evidence, found = await self._evidence(incident, params, context)
         stopped = await self._barred(incident, found)
         would = attempt_ended("done", "rehearsed", ready.summary)
@@ -243,30 +243,34 @@ class Attempt:
 
     async def _barred(self, incident: Incident, found: Findings) -> Outcome | None:
         """Whether a freeze, or others that have begun to alert, keep it from acting."""
-        frozen, others = await asyncio.gather(self._frozen(incident), self._others(incident, found))
-        return frozen or others
+        state, now = incident.step(self.number), self.repository.clock()
+        journal, limits = self.repository.journal, self.step_context.limits
+        if state.approved_by or self.rule is None:
+            return self._frozen(incident, await journal.freezes(now), now)
+        scope = scope_of(incident, self.rule, self.step_context.dependencies())
+        guard = await journal.guard(state.target, incident.id, scope, limits, now)
+        frozen = self._frozen(incident, [guard.freeze] if guard.freeze else [], now)
+        return frozen or self._others(scope, guard, found, now)
 
-    async def _frozen(self, incident: Incident) -> Outcome | None:
+    def _frozen(
+        self, incident: Incident, in_force: Sequence[Freeze], now: datetime
+    ) -> Outcome | None:
         """Whether a freeze has come since the step was started."""
-        now = self.repository.clock()
         scopes: Sequence[str] = (GLOBAL, f"team:{incident.opened.team}")
         if self.rule is not None:
             scopes = scope_of(incident, self.rule).freezes
-        in_force = [f for f in await self.repository.journal.freezes(now) if f.scope in scopes]
+        concerning = [freeze for freeze in in_force if freeze.scope in scopes]
         closed = self.step_context.closed(scopes, now)
-        for freeze in (*in_force, *filter(None, [closed])):
+        for freeze in (*concerning, *filter(None, [closed])):
             text = f"frozen by {freeze.by} before anything was changed: {freeze.reason}"
             return attempt_ended("refused", "frozen", text)
         return None
 
-    async def _others(self, incident: Incident, found: Findings) -> Outcome | None:
+    def _others(
+        self, scope: ActionScope, guard: Guard, found: Findings, now: datetime
+    ) -> Outcome | None:
         """Whether others have begun to alert, by the store or by Prometheus, which knows first."""
-        state = incident.step(self.number)
-        if state.approved_by or self.rule is None:
-            return None
-        limits, now = self.step_context.limits, self.repository.clock()
-        scope = scope_of(incident, self.rule, self.step_context.dependencies())
-        guard = await self.repository.journal.guard(state.target, incident.id, scope, limits, now)
+        limits = self.step_context.limits
         # Its own start is counted by now, and its own lock is held: only others are asked for.
         text = stormy(replace(guard, alerting=max(guard.alerting, found.alerting)), limits)
         if text:
@@ -337,16 +341,16 @@ class Attempt:
         text = f"prepared {shown} ago and never begun; the problem is measured again first"
         return attempt_ended("refused", "stale_intent", text)
 
-    async def _context(self, incident: Incident) -> ActionContext:
+    def _context(self, incident: Incident) -> ActionContext:
         target = incident.step(self.number).target
         journal = self.repository.journal
-        seen, marks = await asyncio.gather(journal.changes(target), journal.marks(target))
         problem = incident.confirmed
         healthy = None
         if problem is not None and problem.baseline_from and problem.baseline_until:
             healthy = (problem.baseline_from, problem.baseline_until)
 
         async def choose(live: str, history: Sequence[Change] = ()) -> Candidate:
+            seen, marks = await asyncio.gather(journal.changes(target), journal.marks(target))
             known = merge_periods(seen, history)
             all_marks = dict(marks)
             if self.rule is not None and problem is not None:

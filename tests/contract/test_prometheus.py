@@ -327,10 +327,18 @@ class TestFailures:
     async def test_waiting_for_a_free_thread_counts_into_the_deadline(
         self, double: PrometheusDouble
     ) -> None:
-        double.delay = 0.3
-        with asking(double.url, timeout=0.4, concurrency=1) as prometheus:
+        ends = asyncio.Event()
+
+        async def first_alone(_: web.Request) -> web.Response:
+            if len(double.asked) > 1:
+                await ends.wait()
+            return web.json_response(vector())
+
+        double.instead = first_alone
+        with asking(double.url, timeout=1.0, concurrency=1) as prometheus:
             asked = [prometheus.instant(QUERY, NOW) for _ in range(3)]
             got = await asyncio.gather(*asked, return_exceptions=True)
+        ends.set()
         assert [isinstance(one, TimeoutError) for one in got] == [False, True, True]
 
     @pytest.mark.parametrize("status", [200, 302, 400, 401, 500])

@@ -11,7 +11,7 @@ import pytest
 from daemon.core.measurement.query_result import Unmeasurable
 from daemon.core.measurement.samples import QueryAnswer
 from daemon.core.values.outcome import Temporary
-from daemon.measuring.queries import Survey
+from daemon.measuring.queries import AS_GOOD_AS_NOW, Survey
 from daemon.measuring.verify import read_recovery_now
 from tests.core.build import MINUTE, NOW, answer, make_problem, make_rule
 
@@ -59,12 +59,42 @@ async def test_what_two_want_to_know_at_once_is_asked_once() -> None:
     assert metrics.asked == {"up": 1}
 
 
-async def test_what_is_answered_is_asked_anew() -> None:
+async def test_what_is_answered_is_not_asked_again_of_the_same_moment() -> None:
     metrics = Held(most=1)
     asking = survey(metrics)
-    await asking.ask("up")
-    await asking.ask("up")
+    first, second = await asking.ask("up"), await asking.ask("up")
+    assert first is second
+    assert metrics.asked == {"up": 1}
+
+
+async def test_what_has_failed_is_asked_again() -> None:
+    metrics = Held(most=1, trouble=Temporary("it is away"))
+    asking = survey(metrics)
+    for _ in range(2):
+        with pytest.raises(Unmeasurable):
+            await asking.ask("up")
     assert metrics.asked == {"up": 2}
+
+
+@pytest.mark.parametrize(
+    ("later", "asked"),
+    [(0.0, 1), (AS_GOOD_AS_NOW.total_seconds(), 1), (1.001, 2), (600.0, 2), (-0.001, 2)],
+)
+async def test_a_measurement_is_gone_on_with_for_a_second(later: float, asked: int) -> None:
+    metrics = Held(most=1)
+    first, last = survey(metrics), survey(metrics, NOW + timedelta(seconds=later))
+    await first.ask("up")
+    resumed = last.resuming(first)
+    await resumed.ask("up")
+    assert metrics.asked == {"up": asked}
+    assert resumed.now == (first.now if asked == 1 else last.now)
+    assert resumed.query_log == {"up": "600"}
+
+
+async def test_another_server_is_asked_by_itself() -> None:
+    first, other = survey(Held(most=1)), survey(Held(most=1))
+    assert other.resuming(first) is other
+    assert other.resuming(None) is other
 
 
 async def test_both_hear_that_it_failed() -> None:

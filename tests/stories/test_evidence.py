@@ -15,6 +15,13 @@ from tests import commanding
 from tests.fakes import START, FakeAction
 from tests.stories.stage import Daemon, Stage, alert, healed_by
 
+MEASURED = {
+    'max(timestamp(total{service="shop"}))',
+    'bad{service="shop"}[1m]',
+    'total{service="shop"}[1m]',
+}
+"""What the first measurement asks, and the last look again."""
+
 
 class Shown(FakeAction):
     """An action that shows its target, and lets something happen during its preflight."""
@@ -66,6 +73,27 @@ async def test_the_evidence_stands_before_anything_is_changed(
     assert evidence.monitoring == ""
 
 
+@pytest.mark.parametrize(("takes", "again"), [(0.5, set[str]()), (1.5, MEASURED)])
+async def test_what_was_measured_a_second_ago_at_most_is_not_asked_again(
+    stage: Stage, rollback: Shown, takes: float, again: set[str]
+) -> None:
+    before: list[str] = []
+
+    async def meanwhile() -> None:
+        before.extend(stage.service.asked)
+        await asyncio.sleep(takes)
+
+    rollback.meanwhile = meanwhile
+    daemon = await strikes(stage)
+    (evidence,) = await told(daemon, e.EvidenceTaken)
+    (problem,) = await told(daemon, e.ProblemDefined)
+    asked = stage.service.asked[len(before) :]
+    assert MEASURED & set(asked) == again
+    assert evidence.answers.keys() >= MEASURED
+    assert (evidence.reading.at == problem.problem.at) is (not again)
+    assert rollback.runs
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
@@ -82,6 +110,7 @@ async def test_what_has_changed_since_the_decision_stops_it(
         if reason == "metrics_look_healthy":
             stage.service.errors = [(-7200.0, 0.01)]
         change(stage)
+        await asyncio.sleep(1.5)  # so long ago what was measured is not as good as now
 
     rollback.meanwhile = meanwhile
     daemon = await strikes(stage)

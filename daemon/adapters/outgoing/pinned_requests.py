@@ -22,6 +22,7 @@ class PinnedAdapter(HTTPAdapter):
 
     def __init__(self, policy: OutgoingPolicy, **options: Any) -> None:
         self._policy = policy
+        self._checked: str | None = None
         super().__init__(**options)
 
     def init_poolmanager(self, *given: Any, **options: Any) -> None:
@@ -31,8 +32,10 @@ class PinnedAdapter(HTTPAdapter):
 
     def send(self, request: Any, *given: Any, **options: Any) -> Any:
         """Send. Raises AddressRefused beside what requests raises."""
-        parts = urlsplit(request.url)
-        self._policy.check_url(parts.scheme, parts.hostname, parts.port)
+        if request.url != self._checked:  # a query's is always the same
+            parts = urlsplit(request.url)
+            self._policy.check_url(parts.scheme, parts.hostname, parts.port)
+            self._checked = request.url
         return super().send(request, *given, **options)
 
     def close(self) -> None:

@@ -71,6 +71,9 @@ _OPEN = select(heads.c.key, heads.c.incident).where(
 )
 
 
+_ROUTES = select(heads.c.incident, heads.c.routes).where(head_has_routes, head_is_open)
+
+
 def find_open(connection: Connection, keys: Sequence[str]) -> dict[str, str]:
     """The ids of the open incidents with these keys, by key."""
     found: dict[str, str] = {}
@@ -82,8 +85,7 @@ def find_open(connection: Connection, keys: Sequence[str]) -> dict[str, str]:
 
 def find_routes(connection: Connection) -> list[tuple[str, Routes]]:
     """What the open incidents take of others, by their id."""
-    query = select(heads.c.incident, heads.c.routes).where(head_has_routes, head_is_open)
-    return [(row.incident, row.routes) for row in connection.execute(query)]
+    return [(row.incident, row.routes) for row in connection.execute(_ROUTES)]
 
 
 def start_incident(
@@ -108,7 +110,7 @@ def start_incident(
     if rows:
         last = find_last(connection)
         with sent_together(connection):
-            connection.execute(events.insert(), rows)
+            connection.execute(_WRITING, rows)
             ledger.write_after(connection, last, lines)
     return [
         None if opening.incident in begun else KeyTaken(holders[opening.key])
@@ -212,7 +214,7 @@ def append(
         answers.append(None)
     with sent_together(connection):
         if rows:
-            connection.execute(events.insert(), rows)
+            connection.execute(_WRITING, rows)
         if moved:
             connection.execute(_MOVING, moved)
         if grown:
@@ -221,6 +223,7 @@ def append(
     return answers
 
 
+_WRITING = events.insert()
 _moved = update(heads).where(heads.c.incident == bindparam("moved"))
 _given_format = bindparam("given_format", type_=heads.c.format.type)
 _MOVING = _moved.values(

@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, false, func, or_, select
+from sqlalchemy import Connection, Select, and_, bindparam, false, func, or_, select
 
 from daemon.adapters.store import append as appending
 from daemon.adapters.store import freezes as freezing
@@ -42,6 +42,19 @@ from daemon.core.recovery.guardrails import ActionScope, Freeze, Guard, Limits
 from daemon.core.values.anchor import Anchor
 from daemon.core.values.outcome import Permanent
 from daemon.core.values.seal import Keyring
+
+# Composed once, as all that stands between an alert and an action: that costs more than to carry
+# it out.
+_CHANGES = select(changes_table).order_by(
+    changes_table.c.at, changes_table.c.subject, changes_table.c.item
+)
+_CHANGES_OF = _CHANGES.where(changes_table.c.subject == bindparam("subject"))
+# Not LIKE, which in SQLite takes "Reported:" too.
+_REPORTED = _CHANGES.where(
+    changes_table.c.at >= bindparam("since"),
+    func.substr(changes_table.c.subject, 1, len(REPORTED_PREFIX)) == REPORTED_PREFIX,
+)
+_MARKS_OF = select(marks.c.item, marks.c.mark).where(marks.c.subject == bindparam("subject"))
 
 
 class SqlJournal:
@@ -205,22 +218,18 @@ class SqlJournal:
 
     async def changes(self, subject: str) -> list[Change]:
         """The changes of a subject, oldest first."""
-        return await self._changes(select(changes_table).where(changes_table.c.subject == subject))
+        return await self._changes(_CHANGES_OF, {"subject": subject})
 
     async def reported(self, since: datetime) -> list[Change]:
         """The changes that other systems reported from then on, oldest first."""
-        # Not LIKE, which in SQLite takes "Reported:" too.
-        reported = func.substr(changes_table.c.subject, 1, len(REPORTED_PREFIX)) == REPORTED_PREFIX
-        return await self._changes(
-            select(changes_table).where(changes_table.c.at >= since, reported)
-        )
+        return await self._changes(_REPORTED, {"since": since})
 
     async def marks(self, subject: str) -> dict[str, HealthMark]:
         """What measurements have said of each item of a subject; the newest mark wins."""
-        query = select(marks.c.item, marks.c.mark).where(marks.c.subject == subject)
 
         def work(connection: Connection) -> dict[str, HealthMark]:
-            return {row.item: row.mark for row in connection.execute(query)}
+            found = connection.execute(_MARKS_OF, {"subject": subject})
+            return {row.item: row.mark for row in found}
 
         return await self.database.read(work)
 
@@ -234,11 +243,9 @@ class SqlJournal:
     ) -> list[appending.Refusal | None]:
         return appending.append(self.ledger, connection, appends, self._clock)
 
-    async def _changes(self, query: Select[Any]) -> list[Change]:
-        ordered = query.order_by(changes_table.c.at, changes_table.c.subject, changes_table.c.item)
-
+    async def _changes(self, query: Select[Any], values: Mapping[str, Any]) -> list[Change]:
         def work(connection: Connection) -> list[Change]:
-            return [Change(**row) for row in connection.execute(ordered).mappings()]
+            return [Change(**row) for row in connection.execute(query, values).mappings()]
 
         return await self.database.read(work)
 

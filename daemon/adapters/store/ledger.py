@@ -87,6 +87,7 @@ def last_row() -> Select[Any]:
 
 
 _LAST_ROW = last_row()
+_WRITING = ledger.insert()
 
 
 def find_last(connection: Connection) -> LastRow | None:
@@ -145,7 +146,7 @@ class Ledger:
             digest = seal.digest(digest, number, *line)
             rows.append({"number": number, "digest": digest, **line._asdict()})
         if rows:
-            connection.execute(ledger.insert(), rows)
+            connection.execute(_WRITING, rows)
             hint_at_news(connection)
 
     def _handing_over(self, known: str) -> Seal:

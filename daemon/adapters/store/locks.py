@@ -80,6 +80,10 @@ _LAST_FINISHED = (
     .order_by(actions_table.c.finished_at.desc())
     .limit(1)
 )
+_STARTING = actions_table.insert()
+_ENDING = update(actions_table).where(actions_table.c.incident == bindparam("ends"), action_runs)
+_ACTED = _ENDING.values(finished_at=bindparam("now", type_=actions_table.c.finished_at.type))
+_REFUSED = _ENDING.values(finished_at=actions_table.c.started_at)
 _OPENED_SINCE = select(heads.c.key).where(heads.c.opened_at > bindparam("since")).distinct()
 # Not BETWEEN: PostgreSQL takes no collated parameter there.
 _SHARED = and_(
@@ -132,18 +136,17 @@ def take_lock(connection: Connection, incident: str, claim: Claim, now: datetime
     hindrance = hindered(known, limits, scope, now, lifted=claim.lifted)
     if hindrance is not None:
         raise ClaimRefused(hindrance.reason, hindrance.text)
-    connection.execute(
-        actions_table.insert().values(
-            incident=incident,
-            step=claim.step,
-            target=claim.target,
-            started_at=now,
-            rule=scope.rule,
-            team=scope.team,
-            domain=scope.domain,
-            by_person=claim.lifted,
-        )
-    )
+    row = {
+        "incident": incident,
+        "step": claim.step,
+        "target": claim.target,
+        "started_at": now,
+        "rule": scope.rule,
+        "team": scope.team,
+        "domain": scope.domain,
+        "by_person": claim.lifted,
+    }
+    connection.execute(_STARTING, row)
 
 
 def give_back(connection: Connection, incident: str, now: datetime, *, acted: bool) -> bool:
@@ -152,9 +155,11 @@ def give_back(connection: Connection, incident: str, now: datetime, *, acted: bo
     What was refused before it changed anything took no time: it cools nothing down, though it
     counts in the budgets.
     """
-    ended = update(actions_table).where(actions_table.c.incident == incident, action_runs)
-    finished = now if acted else actions_table.c.started_at
-    return connection.execute(ended.values(finished_at=finished)).rowcount > 0
+    if acted:
+        ended = connection.execute(_ACTED, {"ends": incident, "now": now})
+    else:
+        ended = connection.execute(_REFUSED, {"ends": incident})
+    return ended.rowcount > 0
 
 
 def _holder(connection: Connection, target: str) -> str:
@@ -180,12 +185,13 @@ def _started(
     levels = tuple(level for level in limits.budgets if scope.name(level))
     if not levels:
         return {}
-    beside = ~action_of_drill
+    started = _started_in_earnest(levels)
     if scope.drill:
-        beside = actions_table.c.incident.startswith(id_prefix(scope.drill), autoescape=True)
+        within = actions_table.c.incident.startswith(id_prefix(scope.drill), autoescape=True)
+        started = _started_since(levels).where(within)
     named: dict[str, Any] = {level: scope.name(level) for level in levels}
     named["since"] = now - limits.budget_window
-    counts = connection.execute(_started_since(levels).where(beside), named).one()
+    counts = connection.execute(started, named).one()
     return dict(zip(levels, counts, strict=True))
 
 
@@ -199,18 +205,29 @@ def _started_since(levels: tuple[Level, ...]) -> Select[Any]:
     return select(*counted).select_from(actions_table).where(recent, by_itself)
 
 
+@cache
+def _started_in_earnest(levels: tuple[Level, ...]) -> Select[Any]:
+    """The same without those of drills. To compose a statement costs more than to carry it out."""
+    return _started_since(levels).where(~action_of_drill)
+
+
 def _alerting(connection: Connection, scope: ActionScope, limits: Limits, now: datetime) -> int:
     """How many services, this one included, have an incident that opened a moment ago."""
-    query, since = _OPENED_SINCE.where(_beside(scope)), now - limits.storm_window
-    keys = connection.execute(query, {"since": since}).scalars()
+    since = now - limits.storm_window
+    keys = connection.execute(_beside(_OPENED_SINCE, scope), {"since": since}).scalars()
     return services_of(keys, scope.service)
 
 
-def _beside(scope: ActionScope) -> ColumnElement[bool]:
-    """The incidents of the same drill; in earnest those of none."""
+def _beside(query: Select[Any], scope: ActionScope) -> Select[Any]:
+    """Of its incidents those of the same drill; in earnest those of none."""
     if not scope.drill:
-        return ~is_drill
-    return heads.c.key.startswith(key_prefix(scope.drill), autoescape=True)
+        return _in_earnest(query)
+    return query.where(heads.c.key.startswith(key_prefix(scope.drill), autoescape=True))
+
+
+@cache
+def _in_earnest(query: Select[Any]) -> Select[Any]:
+    return query.where(~is_drill)
 
 
 def _concurrent(
@@ -229,7 +246,7 @@ def _concurrent(
         "begin": begin,
         "end": end,
     }
-    found = connection.execute(_CONCURRENT.where(_beside(scope)), named)
+    found = connection.execute(_beside(_CONCURRENT, scope), named)
     return tuple(
         ConcurrentIncident(
             incident=row.incident,
