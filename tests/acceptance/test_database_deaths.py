@@ -111,7 +111,8 @@ SELECT (SELECT count(*) FROM events WHERE kind = 'PageQueued')
 
 def all_called(server: Server) -> bool:
     """Whether each incident has its page, or that of its storm, and none is still on its way."""
-    return all(server.execute(query, DATABASE) == [(0,)] for query in (NO_PAGE_YET, NOT_DELIVERED))
+    ended = (NO_PAGE_YET, NOT_DELIVERED)
+    return bool(pages(server)) and all(server.execute(q, DATABASE) == [(0,)] for q in ended)
 
 
 def pages(server: Server) -> set[tuple[str, str]]:
@@ -160,7 +161,6 @@ async def test_it_rides_out_every_death_of_its_database(
     await until("the page of every incident", lambda: all_called(server), BACK_WITHIN)
     queued = pages(server)
     calls = Counter((page["incident"], page["page"]) for page in daemon.logged("PAGE"))
-    assert queued
     assert queued <= set(calls), "a page that is delivered in the journal only"
     assert set(calls.values()) == {1}
     assert daemon.stop() == 0
