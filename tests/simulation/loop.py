@@ -52,7 +52,7 @@ class Life:
     was_away: list[tuple[float, float]] = field(default_factory=list)
     """From when to when it was suspended, or cut off from the store alone."""
     lapsed_at: float = -1.0
-    """When its clock last jumped past the end of its lease, and it gave up what was under way."""
+    """Until when it gave up what was under way, after its clock had jumped past its lease."""
     steps: int = 0
     dies_at_step: int | None = None
 
