@@ -3,17 +3,35 @@ counts how often it goes to and fro."""
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal
 
-Cut = Literal["before", "after", "late"]
+Cut = Literal["before", "after", "late", "ended", "undone"]
 """The client's connection breaks at its COMMIT. `before`: the COMMIT never reaches the server.
-`after`: the server has answered it. `late`: it reaches the server a moment after the break."""
+`after`: the server has answered it. `late`: it reaches the server a moment after the break.
+`ended`: the server has answered it, and says next that it ends the session. `undone`: it says so
+instead of answering, and has rolled back."""
 WRITES = b"INSERT INTO meta"
 """What every transaction of a writer begins with, and no other."""
+# Of a session that ends, the last answer may be that to the COMMIT.
+_LAST_ANSWER = re.compile(rb"C\0\0\0\x0bCOMMIT\0|(?=C\0\0\0\x0dROLLBACK\0)")
+_FIELDS = b"SFATAL\0VFATAL\0C57P01\0Mterminating connection due to administrator command\0\0"
+_END_OF_SESSION = b"E" + (4 + len(_FIELDS)).to_bytes(4, "big") + _FIELDS
+
+
+@dataclass
+class _Link:
+    """A client's connection, and the one to the server that it is passed on to."""
+
+    client: socket.socket
+    server: socket.socket
+    answered: threading.Event = field(default_factory=threading.Event)
+    ends: threading.Event = field(default_factory=threading.Event)
+    """Whether the server is made to end the session with the transaction."""
 
 
 @dataclass
@@ -58,31 +76,31 @@ class CuttingProxy:
                 if self._refuses.is_set():
                     _break(client)
                     continue
-                server = socket.create_connection(("127.0.0.1", self.target))
-                self._sockets += [client, server]
-                answered = threading.Event()
+                link = _Link(client, socket.create_connection(("127.0.0.1", self.target)))
+                self._sockets += [link.client, link.server]
                 for way in (self._forward, _pass_on):
-                    sides = (client, server, answered)
-                    threading.Thread(target=way, args=sides, daemon=True).start()
+                    threading.Thread(target=way, args=(link,), daemon=True).start()
 
-    def _forward(
-        self, client: socket.socket, server: socket.socket, answered: threading.Event
-    ) -> None:
+    def _forward(self, link: _Link) -> None:
         writes = False
         with suppress(OSError):
-            while data := client.recv(65536):
-                self.turns += answered.is_set()
-                answered.clear()
+            while data := link.client.recv(65536):
+                self.turns += link.answered.is_set()
+                link.answered.clear()
                 writes = writes or WRITES in data
                 if writes and b"COMMIT" in data and self._planned:
-                    self._cut(self._planned.pop(0), data, client, server)
-                    return
+                    self.cuts += 1
+                    cut = self._planned.pop(0)
+                    if cut not in {"ended", "undone"}:
+                        self._cut(cut, data, link.client, link.server)
+                        return
+                    link.ends.set()
+                    data = data.replace(b"COMMIT", b"ABORT ") if cut == "undone" else data
                 writes = writes and b"COMMIT" not in data
-                server.sendall(data)
-        _break(server)
+                link.server.sendall(data)
+        _break(link.server)
 
     def _cut(self, cut: Cut, data: bytes, client: socket.socket, server: socket.socket) -> None:
-        self.cuts += 1
         if cut == "after":
             _deafen(client)  # the answer is not passed on
             server.sendall(data)
@@ -95,12 +113,17 @@ class CuttingProxy:
         _break(server)
 
 
-def _pass_on(client: socket.socket, server: socket.socket, answered: threading.Event) -> None:
+def _pass_on(link: _Link) -> None:
     with suppress(OSError):
-        while data := server.recv(65536):
-            answered.set()
-            client.sendall(data)
-    _break(client)
+        while data := link.server.recv(65536):
+            link.answered.set()
+            last = _LAST_ANSWER.search(data) if link.ends.is_set() else None
+            if last:
+                link.client.sendall(data[: last.end()] + _END_OF_SESSION)
+                link.client.shutdown(socket.SHUT_WR)  # the client is heard until it leaves
+                return
+            link.client.sendall(data)
+    _break(link.client)
 
 
 def _deafen(client: socket.socket) -> None:

@@ -91,7 +91,7 @@ DEEDS: list[Deed] = [
 ]
 
 
-@pytest.mark.parametrize("cut", ["before", "after", "late"])
+@pytest.mark.parametrize("cut", ["before", "after", "late", "ended", "undone"])
 @pytest.mark.parametrize("deed", DEEDS, ids=lambda deed: deed.__name__)
 async def test_whatever_becomes_of_a_commit_is_found_out(
     cuttable: PostgresAddress, proxy: CuttingProxy, deed: Deed, cut: Cut
@@ -102,6 +102,8 @@ async def test_whatever_becomes_of_a_commit_is_found_out(
         proxy.cut_next(cut)
         await deed(store)
         assert proxy.cuts == 1
+        await opened(store.journal, "inc-3")  # and the writer goes on
+        assert len(await store.journal.read("inc-3")) == 1
         assert (await audit_journal(store.journal)).breaks == []
 
 
