@@ -230,6 +230,7 @@ class Conductor:
         bell.clear()
         flight.wake_rested()
         self.pulse.turns(incident)
+        wake_at, pause = None, None
         try:
             await self._repository.pay(incident)
             if not self._repository.ownership.owns(incident):
@@ -267,12 +268,12 @@ class Conductor:
             return True
         except Temporary as error:
             _log.error("the store fails; trying again", error=str(error))
-            wake_at = self._repository.clock() + REST
+            wake_at, pause = None, REST
         except Exception:
             _log.exception("deciding crashed; trying again")
             self._dependencies.observer.crashed("conductor")
-            wake_at = self._repository.clock() + 5 * REST
-        await self._sleep(incident, bell, wake_at, flight)
+            wake_at, pause = None, 5 * REST
+        await self._sleep(incident, bell, wake_at, flight.next_end(pause))
         return False
 
     async def _outlook(self, incident: Incident, executor: Executor) -> dict[int, Outlook]:
@@ -438,9 +439,9 @@ class Conductor:
             self._repository.ring(incident)
 
     async def _sleep(
-        self, incident: str, bell: asyncio.Event, wake_at: datetime | None, flight: Flight
+        self, incident: str, bell: asyncio.Event, wake_at: datetime | None, seconds: float | None
     ) -> None:
-        seconds = flight.rests_for()
+        """Until it rings; no longer than to `wake_at`, or for so many seconds."""
         if wake_at is not None:
             due = (wake_at - self._repository.clock()).total_seconds()
             seconds = due if seconds is None else min(due, seconds)

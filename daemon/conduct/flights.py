@@ -36,9 +36,10 @@ class Flight:
         now = _now()
         self.resting = {key: until for key, until in self.resting.items() if now < until}
 
-    def rests_for(self) -> float | None:
-        """Seconds until something of what rests may be started again; None if nothing rests."""
-        return max(0.0, min(self.resting.values()) - _now()) if self.resting else None
+    def next_end(self, pause: timedelta | None = None) -> float | None:
+        """Seconds until a pause that begins now or the first rest is over; None without any."""
+        ends = [max(0.0, until - _now()) for until in self.resting.values()]
+        return min(ends if pause is None else [*ends, pause.total_seconds()], default=None)
 
 
 def _now() -> float:

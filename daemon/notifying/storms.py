@@ -116,7 +116,7 @@ class StormKeeper:
         incident = await self._read(head)
         if incident is None or incident.organization.held is not None:
             return  # nobody is called for what is held, until it is released
-        since = incident.organization.released_at or incident.opened_at
+        since = incident.clock_from
         self._recent.add(incident.id, incident.key, since)
         known = incident.storm
         if known is None or known.joined_at < since:
@@ -189,7 +189,7 @@ class StormKeeper:
         if storm is None:
             return
         self._drop(incident.id)
-        since = incident.organization.released_at or incident.opened_at
+        since = incident.clock_from
         storm.newest = max(storm.newest, since)
         self._add(storm, incident.id, since)
 

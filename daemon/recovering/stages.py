@@ -45,15 +45,16 @@ class JournaledStages:
     async def rule_on(self, part: PartDone, limit: timedelta) -> StageRuling:
         """Wait for the ruling, at most `limit` from now. Without a journal the step is stopped when
         the time is over, and the outcome says why."""
-        until = self.repository.clock() + limit
+        clock = asyncio.get_running_loop().time
+        until = clock() + limit.total_seconds()
         readings: list[PartReading] = []
         while True:
             try:
-                ruling = await self._look(part, limit, readings, self.repository.clock() >= until)
+                ruling = await self._look(part, limit, readings, clock() >= until)
             except Temporary as error:
                 _log.warning("a stage waits for the journal", step=self.number, error=str(error))
                 ruling = None
-                if self.repository.clock() >= until:
+                if clock() >= until:
                     return StageRuling(False, f"the journal cannot be reached: {error}")
             if ruling is not None:
                 return ruling

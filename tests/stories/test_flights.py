@@ -13,18 +13,18 @@ async def test_what_failed_rests_and_is_then_started_again() -> None:
     flight = Flight()
     flight.rest(Listen())
     flight.rest(RunStep(1), 5 * REST)
-    assert flight.rests_for() == REST.total_seconds()
+    assert flight.next_end() == REST.total_seconds()
     await asyncio.sleep(1)
     flight.wake_rested()
     assert set(flight.resting) == {Listen(), RunStep(1)}
     await asyncio.sleep(1)
     flight.wake_rested()
     assert set(flight.resting) == {RunStep(1)}
-    assert timedelta(seconds=flight.rests_for() or 0) == 4 * REST
+    assert timedelta(seconds=flight.next_end() or 0) == 4 * REST
     await asyncio.sleep(8)
-    assert flight.rests_for() == 0, "it is looked at once more, and no longer"
+    assert flight.next_end() == 0, "it is looked at once more, and no longer"
     flight.wake_rested()
-    assert flight.rests_for() is None
+    assert flight.next_end() is None
 
 
 def test_a_step_is_one_by_whatever_right_it_is_run() -> None:

@@ -96,6 +96,25 @@ async def test_it_ends_early_by_one_command_and_calls_begin_at_once(stage: Stage
     assert (released.reason, "bo ended the maintenance" in released.text) == ("ended_early", True)
 
 
+async def test_what_is_released_together_calls_once(stage: Stage) -> None:
+    """First pages are held as those of fresh incidents are: it is a storm, and one call."""
+    stage.page_hold = timedelta(seconds=2)
+    stage.rules[0] = stage.rules[0].model_copy(update={"recover": ()})
+    async with stage.daemon() as daemon:
+        await daemon.at(150)
+        for number in range(8):
+            await announced(daemon, 150, 1350 + (number > 1), f"service:service-{number}")
+        await daemon.at(180)
+        await daemon.receives(*(alert(service=f"service-{number}") for number in range(8)))
+        await daemon.at(1349)
+        assert pages(stage) == []
+        await daemon.at(1354)
+        rung = [page for page in stage.phones["ada"].pages if page.page.startswith(("r0", "storm"))]
+        held = await stage.incidents()
+    assert len(held) == 8
+    assert [page.page.split("-")[0] for page in rung] == ["storm"]
+
+
 async def test_what_has_recovered_by_its_end_calls_nobody(stage: Stage) -> None:
     async with stage.daemon() as daemon:
         await daemon.at(150)

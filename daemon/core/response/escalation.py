@@ -62,7 +62,8 @@ def pages_due(
     carries the facts of this moment. When command is vacated, and after a relapse, the calling
     begins anew. The first page of all waits for the first measurement, so that it tells the
     problem: until so long after the opening (`hold`), whatever the measurement does. It waits so
-    long, too, while others begin to alert beside it (`gathers`): they may be a storm, one page.
+    long, too, while others begin to alert beside it (`gathers`), and from the end of a maintenance
+    that held it, which releases others: they may be a storm, one page.
     """
     policy = roster.policy_for(incident.opened.team)
     over = incident.closed is not None or incident.recovered_at is not None
@@ -95,11 +96,12 @@ def pages_due(
     asked = len(jumps) > incident.people.past_jumps and not served
     if asked and all(p.jumps < len(jumps) for p in present):
         return _jump(campaign, jumps[-1].tier, now)
-    held_until = incident.opened_at + hold
+    held_until = incident.clock_from + hold
     # An opening that was stamped by a clock minutes ahead holds nothing until then.
-    held = incident.opened_at - hold <= now < held_until
+    held = incident.clock_from - hold <= now < held_until
     unmeasured = bool(incident.rule) and incident.problem is None
-    if held and not incident.pages and (gathers or unmeasured):
+    released = incident.organization.released_at is not None
+    if held and not pages and (gathers or unmeasured or released):
         return Decision(wake_at=held_until)
     return _advance(campaign, now)
 

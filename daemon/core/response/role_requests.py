@@ -300,8 +300,8 @@ def roles_needed_since(incident: Incident, roster: Roster) -> dict[e.Role, datet
     """The roles that this incident needs a person for, and since when.
 
     A Communicator from `timing.staffed_from` on, once somebody commands; a Problem Diagnosis
-    Owner once the diagnosis is open, or its dossier was ordered. Fast recovery is
-    held by the daemon until a person takes it.
+    Owner once the diagnosis is open, or its dossier was ordered, and calls are not held. Fast
+    recovery is held by the daemon until a person takes it.
     """
     needed: dict[e.Role, datetime] = {}
     if incident.recovered_at is not None or incident.closed is not None:
@@ -314,7 +314,7 @@ def roles_needed_since(incident: Incident, roster: Roster) -> dict[e.Role, datet
         needed["communicator"] = max(first, rose)
     looked_into = incident.diagnosed_at if incident.diagnosis else incident.causes.ordered_at
     if looked_into is not None:
-        needed["diagnosis"] = looked_into
+        needed["diagnosis"] = max(looked_into, incident.clock_from)
     return needed
 
 

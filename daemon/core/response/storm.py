@@ -163,8 +163,7 @@ class Storm:
     def opened_by(self, moment: datetime) -> int:
         """How many of its incidents there were at that moment; what maintenance held is there from
         its end on."""
-        since = ((m.organization.released_at or m.opened_at) for m in self.members)
-        return sum(at <= moment for at in since)
+        return sum(m.clock_from <= moment for m in self.members)
 
     def free_at(self, person: str, now: datetime, pace: Backoff = STORM_GATHER) -> datetime:
         """When a person who has had a page of it may get one that begins anew."""

@@ -48,8 +48,7 @@ def storm_due(
 
 def _calls_since(storm: Storm) -> datetime:
     """Since when one of its incidents waits for a first page: before it was a storm, perhaps."""
-    since = (m.organization.released_at or m.opened_at for m in storm.held if not m.pages)
-    return min(since, default=storm.began)
+    return min((m.clock_from for m in storm.held if not m.pages), default=storm.began)
 
 
 def _graver(incident: Incident, storm: Storm) -> str:
