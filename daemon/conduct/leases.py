@@ -11,6 +11,8 @@ What holds, whatever dies, hangs, is suspended or is cut off from the database:
 - Nobody else takes its incidents before the lease has ended. Between the two lies that fifth, in
   which a cancelled effect ends. The next owner goes on as after a crash: what was announced and
   has no outcome is looked at in the world and not done blindly again.
+- When the database was away for longer than a lease, everybody's is over. Whoever is back first
+  takes nothing of the others until they have had time to come back, too.
 
 What an action that runs when the lease is lost may still do to the world, and why no second one
 meets it there:
@@ -103,6 +105,8 @@ class LeaseKeeper:
         self._ended = False
         self._behind = True
         """Whether the store may say of incidents that they are ours, and we do not conduct them."""
+        self._patient_until: float | None = None
+        """Until then, by the clock that nobody sets, nothing is taken of others."""
         self._renew_now = asyncio.Event()
         self._hearing: asyncio.Future[object] | None = None
         self.survey: ReplicaSurvey | None = None
@@ -237,6 +241,7 @@ class LeaseKeeper:
                 self._lapse("the store knows this replica no more")
             if not await self._join():
                 return
+            self._waits_for_others(asked)
         elif self._ended:
             return
         else:
@@ -249,7 +254,12 @@ class LeaseKeeper:
             else:
                 self._lapse("it was renewed too late")
                 self._hold(asked)
+                self._waits_for_others(asked)
         await self._resume_safely()
+
+    def _waits_for_others(self, now: ClockReading) -> None:
+        """Our lease was over: so may theirs be, who were cut off from the store as we were."""
+        self._patient_until = now.monotonic + renew_every(self._lease).total_seconds()
 
     async def _resume(self) -> None:
         """Conduct what is ours; a lease that is won back finds what nobody has taken meanwhile.
@@ -258,7 +268,8 @@ class LeaseKeeper:
         await self._inbox.start(self._fence.replica)
         await self._takes(missed)
         self.deliveries_came()
-        await self._take_unfinished()
+        if self._patient_until is None:
+            await self._take_unfinished()
 
     async def _find(self) -> None:
         """Conduct what the store says is ours and nobody here knows of: it was opened or taken in
@@ -322,6 +333,10 @@ class LeaseKeeper:
         """Take of what no living replica conducts. Raises Temporary, Permanent."""
         before, survey = self.survey, await self._register.survey()
         self.survey, self._opened = survey, 0
+        if self._patient_until is not None:
+            if self._clocks().monotonic < self._patient_until:
+                return
+            self._patient_until, before = None, None
         left_over, self._left_over = self._left_over, survey.orphans > 0
         if survey.orphans:
             own = survey.own(self._fence.replica)
@@ -333,7 +348,7 @@ class LeaseKeeper:
                 await self._takes(taken)
         if survey.orphaned_deliveries and await self._inbox.take_over(_DELIVERIES_AT_ONCE):
             self.deliveries_came()
-        if before is not None and _living(before) - _living(survey):
+        if before is None or _living(before) - _living(survey):
             await self._take_unfinished()
         if self._wanted:
             await self._take_these(list(self._wanted))

@@ -55,7 +55,7 @@ async def test_a_lease_is_won_back_though_the_store_fails_once_more(
         await a.at(240)
         story.processes["a"].loses.add(call)
         story.processes["a"].cut = False
-        await a.at(246)
+        await a.at(250)
         assert story.processes["a"].loses == set()
         assert a.conductor.tasks[0] == 1
         await a.at(1800)
@@ -186,5 +186,57 @@ async def test_an_incident_that_is_lost_before_it_was_begun_with_is_conducted_on
         assert called(stage)
         await a.at(1800)
         incident = await a.incident()
+    assert incident.closed is not None
+    acted_once(stage)
+
+
+@pytest.mark.parametrize("first", ["a", "b"])
+async def test_after_an_outage_of_the_store_each_goes_on_with_its_own(
+    stage: Stage, first: str
+) -> None:
+    """All leases are over by then; whoever is back a little earlier than the other takes nothing
+    of it, and nobody is called again."""
+    async with replicas(stage, "a", "b") as story:
+        healed_by(stage, "rollback")
+        a = story.daemons["a"]
+        await a.at(180)
+        await a.receives(alert())
+        await a.at(183)
+        before = called(stage)
+        for process in story.processes.values():
+            process.cut = True
+        await a.at(240)
+        story.processes[first].cut = False
+        await a.at(243)
+        for process in story.processes.values():
+            process.cut = False
+        await a.at(260)
+        assert story.owner() == "a"
+        assert a.conductor.tasks[0] == 1
+        assert called(stage)[: len(before)] == before
+        await a.at(1800)
+        incident = await a.incident()
+        assert story.owner() == "a"
+    assert incident.closed is not None
+    acted_once(stage)
+
+
+async def test_after_an_outage_what_was_of_the_dead_is_taken_all_the_same(stage: Stage) -> None:
+    async with replicas(stage, "a", "b") as story:
+        healed_by(stage, "rollback")
+        a, b = story.daemons["a"], story.daemons["b"]
+        await a.at(180)
+        await a.receives(alert())
+        await a.at(183)
+        story.processes["b"].cut = True
+        await story.kill("a")
+        await b.at(240)
+        story.processes["b"].cut = False
+        await b.at(243)
+        assert story.owner() == "a", "it may be late only"
+        await b.at(250)
+        assert story.owner() == "b"
+        await b.at(1800)
+        incident = await b.incident()
     assert incident.closed is not None
     acted_once(stage)
