@@ -164,13 +164,13 @@ SECRET = "hunter2"  # in all values below
         ("COMMANDS__ALLOW", "/bin/hunter2", 'a list; write it as JSON: ["a", "b"]'),
         ("COMMANDS__ALLOW", '[["a"], "hunter2"]', "commands.allow.1: input should be a list"),
         ("COMMANDS__ALLOW", "[" * 100_000 + "hunter2", "write it as JSON"),
-        ("SMTP", "hunter2", 'SmtpSettings; write it as JSON: {"key": "value"}'),
+        ("SMTP", "hunter2", 'username); write it as JSON: {"key": "value"}'),
         ("SMTP", '{"password": "hunter2"}', "smtp.password: say where the secret is, env:NAME"),
         ("SMTP__PORT", "hunter2", "smtp.port: input should be a valid integer"),
         ("SLACK__TOKEN", "hunter2", "slack.token: say where the secret is"),
         ("SLACK", '{"tokn": "hunter2"}', "slack.tokn: unknown key; did you mean `token`?"),
         ("PROMETHEUS__URL", "ftp://u:hunter2@x", "string should match pattern '^https?://'"),
-        ("ACTIONS", '{"a": "hunter2"}', "actions.a: input should be a valid dictionary"),
+        ("ACTIONS", '{"a": "hunter2"}', "actions.a: input should be `key: value` lines"),
         ("AUTH__PROXY__FROM", "hunter2", "auth.proxy.from: input should be a list"),
         ("AUDIT__FORMER_KEYS", '["hunter2"]', "audit.former_keys.0: say where the secret is"),
         ("AUDIT__FORMER_KEYS", '{"a": "hunter2"}', 'a list; write it as JSON: ["a", "b"]'),
@@ -273,11 +273,13 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
             "inbox: {max_age: 1ms}",
             "inbox.max_age: input should be greater than or equal to 1 second; it is 1ms",
         ),
+        (
+            "replica: shop-1",
+            "replica: input should be `key: value` lines (known here: lease, name); it is 'shop-1'",
+        ),
     ],
 )
-def test_a_bound_of_a_duration_is_told_as_people_write_it(
-    tmp_path: Path, text: str, told: str
-) -> None:
+def test_what_is_wrong_is_told_as_people_write_it(tmp_path: Path, text: str, told: str) -> None:
     with pytest.raises(Mistakes) as caught:
         load_settings(written(tmp_path, text), {})
     assert told in str(caught.value)

@@ -21,6 +21,9 @@ MOST_PLACES = 50_000
 """More keys and items than any rule file has; aliases of aliases reach it in a few lines."""
 _LIST = '; write it as JSON: ["a", "b"]'
 _MAPPING = '; write it as JSON: {"key": "value"}'
+_LINES = "Input should be `key: value` lines"
+_SHAPES = {"tuple_type": "Input should be a list", "dict_type": _LINES, "model_type": _LINES}
+"""What the library says in the words of Python, in those of YAML."""
 _AS_JSON = {"tuple_type": _LIST, "dict_type": _MAPPING, "model_type": _MAPPING}
 
 
@@ -213,8 +216,9 @@ def _explain(problem: Any, model: type[BaseModel], given: str) -> str:
         return "is empty; at least one is needed"
     if kind == "value_error":
         return message.removeprefix("Value error, ")
-    if kind == "tuple_type":
-        message = "Input should be a list"
+    message = _SHAPES.get(kind, message)
+    if kind == "model_type":
+        message += f" (known here: {', '.join(_known_keys(model, problem['loc']))})"
     return f"{message[0].lower()}{message[1:]}{given}"
 
 
