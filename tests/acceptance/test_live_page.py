@@ -43,6 +43,8 @@ class Pages:
         self.page = page
         self.number = 0
         self.plan = ""
+        self.before = self.after = ""
+        """Sections around the plan."""
         self.broken = 0
         """So many more times the page is not to be had."""
 
@@ -77,7 +79,8 @@ class Pages:
             f"<!doctype html><title>{self.number}</title><main id=main>"
             '<p id="away" hidden><span id="away-since"></span></p>'
             '<section id="now" data-live data-events="/live"></section>'
-            f'<section id="plan" data-live>{self.plan}</section></main>'
+            f'<div>{self.before}<section id="plan" data-live>{self.plan}</section>'
+            f"{self.after}</div></main>"
             '<script src="/live.js"></script>'
         )
 
@@ -109,6 +112,34 @@ async def test_no_order_of_news_takes_the_focus_away(pages: Pages) -> None:
             focused = await pages.page.evaluate(FOCUSED)
             held = held and plan in TAKES
             assert focused.startswith("Veto: step 2" if held else '<section id="plan"'), order
+
+
+async def test_sections_come_and_go_where_the_page_has_them(pages: Pages) -> None:
+    words, last, more = (f'<section id="{name}" data-live>{name}</section>' for name in "wlm")
+    sections = "[...document.querySelectorAll('[data-live]')].map(one => one.id)"
+    await pages.opens("folded")
+    for pages.before, pages.after, there in (
+        (words, "", ["now", "w", "plan"]),
+        (words, last + more, ["now", "w", "plan", "l", "m"]),
+        ("", more, ["now", "plan", "m"]),
+        ("", last + more, ["now", "plan", "l", "m"]),
+        ("", "", ["now", "plan"]),
+    ):
+        await pages.renews("folded")
+        assert await pages.page.evaluate(sections) == there
+
+
+async def test_a_section_that_is_over_stays_while_somebody_writes_in_it(pages: Pages) -> None:
+    pages.after = '<section id="l" data-live><form><input name="why"></form></section>'
+    await pages.opens("folded")
+    await pages.page.locator("input").fill("they know")
+    pages.after = ""
+    await pages.renews("moved")
+    assert await pages.page.locator("input").input_value() == "they know"
+    await pages.page.locator("input").fill("")
+    await pages.page.locator("button").focus()
+    await pages.renews("folded")
+    assert await pages.page.locator("input").count() == 0
 
 
 async def test_a_page_that_is_not_to_be_had_is_asked_for_again(pages: Pages) -> None:

@@ -81,6 +81,19 @@
     old.classList.add("fresh");
   };
 
+  // A section that was not there before comes where the page has it, by those that are.
+  const place = (part) => {
+    const copy = document.importNode(part, true); // those after it are placed by it
+    copy.classList.add("fresh");
+    const ways = [["previousElementSibling", "after"], ["nextElementSibling", "before"]];
+    for (const [way, where] of ways) {
+      for (let at = part[way]; at; at = at[way]) {
+        const there = at.id && document.getElementById(at.id);
+        if (there) { there[where](copy); return; }
+      }
+    }
+  };
+
   // What has the focus keeps it; if it goes, what is called as it was takes it, or what is near.
   const named = (one) => [one.tagName, one.getAttribute("aria-label") ?? one.textContent.trim(),
     one.form?.action ?? one.href ?? one.id].join(" ");
@@ -172,6 +185,10 @@
     for (const old of document.querySelectorAll("[data-live]")) {
       const part = fresh.getElementById(old.id);
       if (part) update(old, part);
+      else drop([old]);
+    }
+    for (const part of fresh.querySelectorAll("[data-live]")) {
+      if (!document.getElementById(part.id)) place(part);
     }
     refocus();
     stay();
