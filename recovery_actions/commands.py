@@ -16,7 +16,7 @@ import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -128,8 +128,15 @@ class Ran:
     output: str = ""
 
 
-async def run_argv(argv: Sequence[str], timeout: timedelta, base: Path, umask: int = -1) -> Ran:
+async def run_argv(
+    argv: Sequence[str],
+    timeout: timedelta,
+    base: Path,
+    umask: int = -1,
+    began: Callable[[int], Awaitable[None]] | None = None,
+) -> Ran:
     """Run a command in the folder `base` until it ends or the timeout has passed; -1: our umask.
+    `began` hears of its process as soon as there is one.
 
     At the timeout the whole process group gets SIGTERM, and SIGKILL after GRACE. Cancelling this
     coroutine lets the command go on until then, or for good once the daemon is gone. Raises
@@ -148,9 +155,11 @@ async def run_argv(argv: Sequence[str], timeout: timedelta, base: Path, umask: i
         except OSError as error:
             return _not_started(argv, error)
         ended = _reap(process, timeout + GRACE)
+        if began is not None:
+            await began(process.pid)
         if await _wait(ended, timeout, spool):
             return _exited(argv, ended.result(), _tail(spool))
-        stopped = await _stop_group(process.pid)
+        stopped = await stop_group(process.pid)
         return _timed_out(argv, timeout, _tail(spool), stopped)
 
 
@@ -256,7 +265,7 @@ async def _wait(ended: asyncio.Future[int], timeout: timedelta, spool: IO[bytes]
     return ended.done()
 
 
-async def _stop_group(group: int) -> bool:
+async def stop_group(group: int) -> bool:
     """End a process group, politely and then not. False if it is not ours to end."""
     _signal_group(group, signal.SIGTERM)
     try:

@@ -11,7 +11,8 @@ Safe to kill at every point. What a successor finds, and what it makes of it:
 
     current   state file          it means                          run, again
     from      not restarted       not switched yet                  switches, restarts
-    to        ours, linked        switched, restart not known       restarts
+    to        ours, linked        switched, restart not known       waits for one that is at
+                                                                    work, restarts
     to        ours, restarted     done                              does nothing
     anything else                 somebody else has switched it     refuses
 """
@@ -38,6 +39,7 @@ from recovery_actions.commands import (
     why_not_allowed,
     why_not_runnable,
 )
+from recovery_actions.left_running import is_running, mark_of, outlive
 from recovery_actions.reasons import ActionReason, NotReady, as_outcome, ending
 from recovery_actions.releases import DirectoryText, ReleaseDirectory, release_target
 from recovery_actions.workshop import Workshop
@@ -132,12 +134,27 @@ class ReleaseRollback:
         except OSError as error:
             return as_outcome(_not_writable(releases, error.strerror))
         with lock:
+            if failed := await self._outlived(params, releases, context):
+                return failed
             context.must_act()
             switched = await _to_the_end(lambda: _switch(releases, intent, context.token))
             if isinstance(switched, Outcome):
                 return switched
             await context.progress(switched)
             return await self._restart(params, releases, intent, context)
+
+    async def _outlived(
+        self, params: ReleaseRollbackParams, releases: ReleaseDirectory, context: ActionContext
+    ) -> Outcome | None:
+        """Wait for the restart of an earlier run: two at a time could leave neither."""
+        mark = await asyncio.to_thread(releases.running, context.token)
+        if not is_running(mark):
+            return None
+        await context.progress("waiting for the restart that was begun before")
+        if await outlive(mark, params.restart_timeout):
+            return None
+        text = f"{shown_command(params.restart)} was begun before, and cannot be stopped"
+        return ending(result="failed", reason="restart_timeout", detail=text)
 
     def lingers(self, params: ReleaseRollbackParams) -> timedelta:
         """Until the restart is ended, if whoever started it still lives."""
@@ -185,8 +202,18 @@ class ReleaseRollback:
         context: ActionContext,
     ) -> Outcome:
         before, after = intent["from"], intent["to"]
+
+        async def began(process: int) -> None:
+            # Without the mark a successor does not wait for it; no reason to fail.
+            with suppress(OSError):
+                await _to_the_end(
+                    lambda: releases.write_phase(
+                        context.token, before, after, "linked", mark_of(process)
+                    )
+                )
+
         context.must_act()
-        ran = await run_argv(params.restart, params.restart_timeout, self._base, self._umask)
+        ran = await run_argv(params.restart, params.restart_timeout, self._base, self._umask, began)
         live = await asyncio.to_thread(releases.live)
         facts = {"from": before, "to": after, "live": live, "output": ran.output}
         if live != after:

@@ -116,9 +116,14 @@ class ReleaseDirectory:
         self._sync()
         return True
 
-    def write_phase(self, token: str, before: str, after: str, phase: _Phase) -> None:
-        """Remember how far the rollback of that token is, atomically and durably."""
+    def write_phase(
+        self, token: str, before: str, after: str, phase: _Phase, running: str = ""
+    ) -> None:
+        """Remember how far the rollback of that token is, atomically and durably. `running`: the
+        mark of the restart that is at work."""
         state = {"token": token, "from": before, "to": after, "phase": phase}
+        if running:
+            state["running"] = running
         new = self.path / _NEW_STATE
         with new.open("w") as file:
             json.dump(state, file)
@@ -129,13 +134,21 @@ class ReleaseDirectory:
 
     def phase(self, token: str) -> _Phase | None:
         """How far the rollback of that token is; None if it has left no trace."""
+        state = self._state(token)
+        if state is None:
+            return None
+        return "restarted" if state.get("phase") == "restarted" else "linked"
+
+    def running(self, token: str) -> str:
+        """The mark of the restart that the rollback of that token began last; empty if none."""
+        return str((self._state(token) or {}).get("running", ""))
+
+    def _state(self, token: str) -> dict[str, Any] | None:
         try:
             state = json.loads((self.path / STATE_FILE).read_text())
         except (OSError, ValueError):
             return None
-        if not isinstance(state, dict) or state.get("token") != token:
-            return None
-        return "restarted" if state.get("phase") == "restarted" else "linked"
+        return state if isinstance(state, dict) and state.get("token") == token else None
 
     def _sync(self) -> None:
         folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)

@@ -137,6 +137,13 @@ class RecoverySettings(Frozen):
     onset_age: Duration = parse_duration("1h")
     outage: Share = 0.5
 
+    @field_validator("outage")
+    @classmethod
+    def _a_share_that_can_be_down(cls, outage: float) -> float:
+        if not 0 < outage <= 1:
+            raise ValueError(f"has to be above 0% and at most 100%; it is {outage * 100:g}%")
+        return outage
+
 
 class DiagnosisSettings(Frozen):
     """What the dossier of a diagnosis may ask of Prometheus: so many queries, within `timeout`."""

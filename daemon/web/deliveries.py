@@ -1,4 +1,4 @@
-"""Deliveries that do not reach the intake: counted, and logged with the mend.
+"""Deliveries that are not taken: counted, and logged with the mend.
 
 Alertmanager sends again after a 5xx alone. A page that we refuse otherwise is lost, and nobody but
 us can tell.
@@ -24,13 +24,18 @@ ALERTS_MISSPELT = "/{one:/*}api{two:/+}v1{three:/+}alerts{four:/*}"
 """A slash too many, between an address and a path that somebody has put together."""
 _MISSPELT = "/{one}api{two}v1{three}alerts{four}"
 UNTAKEN = web.RequestKey("untaken", str)
-"""Where a request keeps why its body was not taken: a value of `Taken`."""
+"""Where a request keeps why it was not taken: a `DeliveryOutcome`."""
+UNTAKEN_WHY = web.RequestKey("untaken_why", str)
+"""Where it keeps what was wrong with its body."""
+_WHY_LENGTH = 300
+"""The sender may have chosen names in it."""
 _SENDER = "Alertmanager/"
 _MENDS: dict[DeliveryOutcome, str] = {
     "unauthorized": "let Alertmanager send `auth.webhook_token`: "
     "http_config.authorization.credentials_file",
     "too_large": "raise `inbox.max_body_bytes`, or set `max_alerts` of its webhook",
     "broken_off": "look at the network and the proxies between it and us",
+    "invalid": f"post to {ALERTS} by Alertmanager's webhook, version 4, or Grafana's alone",
     "misdirected": f"end the `url` of its webhook with {ALERTS}; `stopgap doctor` looks at it",
 }
 
@@ -58,7 +63,7 @@ async def not_lost(request: web.Request, handler: Handler) -> web.StreamResponse
 
 
 class Untaken:
-    """Tells of deliveries that were refused before the intake saw them."""
+    """Tells of deliveries that were refused. The intake counts those of a wrong format itself."""
 
     def __init__(self, observer: Observer) -> None:
         self._observer = observer
@@ -69,7 +74,8 @@ class Untaken:
         outcome = self._outcome(request, status)
         if outcome is None:
             return
-        self._observer.delivery(outcome, took)
+        if outcome != "invalid":
+            self._observer.delivery(outcome, took)
         count = self._seldom.due(
             f"{outcome} {block_of(address)}", asyncio.get_running_loop().time()
         )
@@ -81,6 +87,7 @@ class Untaken:
                 count=count,
                 status=status,
                 path=request.path[:200],
+                why=request.get(UNTAKEN_WHY, "")[:_WHY_LENGTH],
                 mend=_MENDS[outcome],
             )
 
@@ -94,4 +101,6 @@ class Untaken:
             return "too_large"
         if known == "broken_off":
             return "broken_off"
+        if known == "invalid":
+            return "invalid"
         return "unauthorized" if status in {401, 403, 429} else None

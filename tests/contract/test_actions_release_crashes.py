@@ -14,6 +14,7 @@ import pytest
 
 from daemon.core.values.outcome import Temporary
 from recovery_actions.contract import context, until
+from recovery_actions.left_running import is_running, mark_of
 from recovery_actions.releases import ReleaseDirectory, ReleaseWatch
 from recovery_actions.workshop import Workshop
 from tests.contract.test_actions_release_rollback import Shop
@@ -69,7 +70,7 @@ class Killed(BaseException):
     """The process ends here, as if by kill -9."""
 
 
-@pytest.mark.parametrize("at", range(1, 13))
+@pytest.mark.parametrize("at", range(1, 17))
 async def test_a_kill_at_any_point_of_the_disk_is_understood(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, at: int
 ) -> None:
@@ -147,6 +148,48 @@ async def test_cancelling_during_the_restart_is_understood_later(tmp_path: Path)
     (tmp_path / "go").touch()
     await until((tmp_path / "ran").exists)
     assert (await shop.run(context())).result == "done"
+
+
+async def test_a_restart_that_outlived_the_daemon_is_waited_for(tmp_path: Path) -> None:
+    """Two at a time could end each other's service. The unit leaves it at work (KillMode)."""
+    waits = f"until [ -e {tmp_path}/go ]; do :; done"
+    shop = Shop(tmp_path, restart=f"{waits}; echo ended >> {tmp_path}/log")
+    task = asyncio.create_task(shop.run(context()))
+    await until(lambda: shop.restarts and shop.releases.running("step-1"))
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    said: list[str] = []
+    again = asyncio.create_task(shop.run(context(said=said)))
+    await until(lambda: said)
+    assert said == ["waiting for the restart that was begun before"]
+    assert shop.restarts == ["releases/v1"]
+    (tmp_path / "go").touch()
+    assert (await again).result == "done"
+    assert shop.restarts == ["releases/v1", "ended"] * 2
+
+
+async def test_a_restart_left_hanging_is_ended_before_the_next(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, restart=f"[ -e {tmp_path}/second ] || sleep 30")
+    task = asyncio.create_task(shop.run(context()))
+    await until(lambda: shop.restarts and shop.releases.running("step-1"))
+    left = shop.releases.running("step-1")
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    (tmp_path / "second").touch()
+    assert (await shop.run(context(), restart_timeout="2s")).result == "done"
+    assert not is_running(left)
+    assert len(shop.restarts) == 2
+
+
+def test_a_process_that_has_the_number_now_is_another() -> None:
+    mark = mark_of(os.getpid())
+    assert is_running(mark)
+    number, started, boot = mark.split()
+    assert not is_running(f"{number} {int(started) + 1} {boot}")
+    assert not is_running(f"{number} {started} another")
+    assert not is_running("")
 
 
 async def test_cancelling_during_the_switch_waits_for_it(

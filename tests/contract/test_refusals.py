@@ -121,6 +121,23 @@ async def test_deliveries_that_are_not_let_in_count_and_are_told_once(rig: Watch
     assert "hook-token" not in str(logs)
 
 
+@pytest.mark.parametrize("path", [ALERTS, f"{ALERTS}/"])
+async def test_a_delivery_of_another_format_is_told_with_what_is_wrong_with_it(
+    rig: Watched, path: str
+) -> None:
+    """It is lost, for after 400 Alertmanager does not send again."""
+    sent = SENT.replace(b'"labels": {', b'"labels": {"' + b"x" * 1000 + b'": 5, ')
+    with capture_logs() as logs:
+        for _ in range(2):
+            assert await rig.delivers_to(path, HOOK, sent) == 400
+    assert not rig.watch.deliveries, "the intake counts it, which here nobody watches"
+    (line,) = [x for x in logs if x["event"] == "deliveries were not taken"]
+    assert (line["outcome"], line["status"], line["address"]) == ("invalid", 400, "127.0.0.1")
+    assert "alerts.0.labels.xxx" in line["why"]
+    assert len(line["why"]) <= 300
+    assert "version 4" in line["mend"]
+
+
 async def test_other_rooms_count_no_deliveries(rig: Watched) -> None:
     for path in ("/api/v1/sentiment", "/api/v1/changes"):
         assert (await rig.client.post(path, headers=WRONG, json={})).status == 401

@@ -274,6 +274,14 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
             "inbox.max_age: input should be greater than or equal to 1 second; it is 1ms",
         ),
         (
+            "recovery: {outage: 150%}",
+            "recovery.outage: has to be above 0% and at most 100%; it is 150%",
+        ),
+        (
+            "recovery: {outage: 0%}",
+            "recovery.outage: has to be above 0% and at most 100%; it is 0%",
+        ),
+        (
             "replica: shop-1",
             "replica: input should be `key: value` lines (known here: lease, name); it is 'shop-1'",
         ),

@@ -12,7 +12,7 @@ from daemon.core.response.commands import ReportSentiment
 from daemon.core.values.units import Frozen
 from daemon.web.api.operation import ApiOperation, Call
 from daemon.web.context import WebContext
-from daemon.web.deliveries import ALERTS, ALERTS_MISSPELT
+from daemon.web.deliveries import ALERTS, ALERTS_MISSPELT, UNTAKEN, UNTAKEN_WHY
 from daemon.web.errors import HttpProblem
 
 FAILED_BEFORE = web.RequestKey("failed", Exception)
@@ -94,6 +94,7 @@ class Webhooks:
                 raise failed
             delivery, new = await self._context.intake.receive(call.sent)
         except NotADelivery as error:
+            call.request[UNTAKEN], call.request[UNTAKEN_WHY] = "invalid", str(error)
             raise HttpProblem(400, "Not an Alertmanager webhook", str(error)) from None
         return Stored(stored=new, alerts=len(delivery.alerts))
 
