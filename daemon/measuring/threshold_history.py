@@ -75,7 +75,8 @@ async def _evaluated(
     leaves = []
     for leaf in spec.condition.leaves():
         answer = answers[leaf.value or ""]
-        leaves.append(LeafSamples(leaf, answer.values, answer.trouble, answer.unseen))
+        divided = survey.divides(leaf.value or "")
+        leaves.append(LeafSamples(leaf, answer.values, answer.trouble, answer.unseen, divided))
     first, apart = begin.timestamp() - late, step.total_seconds()
     moments = [first + number * apart for number in range(_points(begin, end, step))]
     return Evaluation(spec.condition, leaves, moments)
