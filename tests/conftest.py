@@ -10,7 +10,7 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
-from tests.compiled_templates import compile_once
+from tests.compiled_once import compile_once
 from tests.decisions.matrix import DECISION, matrix
 from tests.postgresql import place, postgresql, postgresql_place
 
