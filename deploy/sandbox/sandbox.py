@@ -21,7 +21,7 @@ from processes import Processes, free_ports, program
 
 HERE = Path(__file__).resolve().parent
 TREE = HERE.parent.parent
-LOOK_EVERY = 0.1
+LOOK_EVERY = 0.25
 PATIENCE = 240.0
 """Seconds in which whatever is waited for must have come: the longest, an alert of vmalert 1.79,
 takes 45, for that reads what was 30 s ago, and a slow machine takes a few times as long."""
