@@ -43,7 +43,7 @@ def compile_once() -> None:
             return compose_all(stream, Loader=Loader)
         try:
             return iter(composed(stream, Loader))
-        except (yaml.YAMLError, ValueError, RecursionError):  # told once the nodes before are read
+        except (yaml.YAMLError, ValueError):  # told once the nodes before are read
             return compose_all(stream, Loader=Loader)
 
     yaml.compose_all = compose_once
