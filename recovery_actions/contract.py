@@ -83,7 +83,7 @@ def script(path: Path, body: str) -> str:
 
 async def until(true: Callable[[], Any]) -> None:
     """Wait for something that another process does."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not true():  # noqa: ASYNC110 (another process sets no Event)
             await asyncio.sleep(0.01)
 

@@ -1,7 +1,7 @@
 """`make demo`: a bad deployment is noticed, quantified, paged, rolled back and verified, for real.
 
 Everything runs on loopback, on free ports, in a folder of its own. Ends with 0 only if every
-stage of the story happened in its time.
+stage of the story happened.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ async def perform(folder: Path, teller: Teller, *, kill_at: str, keep: bool) -> 
     """
     begin = monotonic()
     happy = False
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as http:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as http:
         sandbox = Sandbox(folder, http)
         story = PLOTS[os.environ.get("STORY", "")](sandbox, teller, kill_at)
         try:

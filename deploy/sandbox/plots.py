@@ -46,11 +46,11 @@ class Second(Story):
         self.teller.scene(await self.sandbox.deploy("v3"))
         self.teller.scene(await self.sandbox.command("./shopctl", "feature", "loyalty", "on"))
         await self.call()
-        await self.stage("rollback started", self.at("StepStarted"), 40)
-        await self.stage("it did not help", self.at("StepVerified", self.unchanged), 90)
-        await self.stage("second alternative started", self.at("StepStarted", self.second), 30)
-        await self.stage("recovery verified", self.at("StepVerified", self.recovered), 90)
-        await self.stage("incident closed", self.at("IncidentClosed", self.closed_well), 90)
+        await self.stage("rollback started", self.at("StepStarted"))
+        await self.stage("it did not help", self.at("StepVerified", self.unchanged))
+        await self.stage("second alternative started", self.at("StepStarted", self.second))
+        await self.stage("recovery verified", self.at("StepVerified", self.recovered))
+        await self.stage("incident closed", self.at("IncidentClosed", self.closed_well))
 
     async def proof(self) -> None:
         """Both alternatives ran once, in order, and step 2 has the credit. Raises StageMissing."""
@@ -90,15 +90,15 @@ class Storm(Story):
         """All five alert; people are paged; the Commander decides."""
         await self.deployment()
         await self.call()
-        await self.stage("five incidents, one call", self.one_call, 30)
-        await self.stage("held back by the storm", self.refused_everywhere, 40)
+        await self.stage("five incidents, one call", self.one_call)
+        await self.stage("held back by the storm", self.refused_everywhere)
         await self.untouched("v2")
         self.teller.heading("Ada looks: it is the one deployment. She says so, once")
         await self.sandbox.api("POST", "storm/ack")
         await self.sandbox.api("POST", f"incidents/{self.timeline.incident}/steps/1/approve")
-        await self.stage("rollback started", self.at("StepStarted"), 20)
-        await self.stage("recovery verified", self.at("StepVerified", self.recovered), 90)
-        await self.stage("incident closed", self.at("IncidentClosed", self.closed_well), 90)
+        await self.stage("rollback started", self.at("StepStarted"))
+        await self.stage("recovery verified", self.at("StepVerified", self.recovered))
+        await self.stage("incident closed", self.at("IncidentClosed", self.closed_well))
 
     async def proof(self) -> None:
         """One rollback in all five incidents, hers by her word. Raises StageMissing."""
@@ -162,11 +162,11 @@ class Conflict(Story):
         striking = asyncio.create_task(colleague.strike())
         await self.deployment()
         await self.call()
-        await self.stage("rollback stopped", self.at("StepFinished", self.refused), 60)
+        await self.stage("rollback stopped", self.at("StepFinished", self.refused))
         await striking
-        await self.stage("the Commander is told", self.at("ApprovalRequested", self.told), 30)
-        await self.stage("service is back", self.at("Recovered"), 90)
-        await self.stage("incident closed", self.at("IncidentClosed", self.closed_well), 90)
+        await self.stage("the Commander is told", self.at("ApprovalRequested", self.told))
+        await self.stage("service is back", self.at("Recovered"))
+        await self.stage("incident closed", self.at("IncidentClosed", self.closed_well))
 
     async def proof(self) -> None:
         """v3 is live, the daemon switched nothing, and claims no credit. Raises StageMissing."""
@@ -216,7 +216,7 @@ class Freeze(Story):
         self.teller.scene(await self.ask_stopgap("freeze", "--service", "shop", *reason))
         await self.deployment()
         await self.call()
-        await self.stage("frozen", self.at("StepRefused", self.frozen), 40)
+        await self.stage("frozen", self.at("StepRefused", self.frozen))
         self.teller.scene("the daemon is killed (kill -9) and started again")
         self.sandbox.processes.doomed.add("stopgap")
         self.sandbox.processes.kill("stopgap")
@@ -267,10 +267,10 @@ class RedTeam(Story):
         begun = await self.sandbox.api("POST", "drills/red-team/run")
         self.run = begun["run"]
         self.teller.scene(f"the drill begins: run {self.run}, with {', '.join(begun['blue'])}")
-        await self.stage("deployment of v2", lambda: self.runs("v2"), 15)
+        await self.stage("deployment of v2", lambda: self.runs("v2"))
         await self.call()
         await self.recovery()
-        await self.stage("the drill scored", self.scored, 30)
+        await self.stage("the drill scored", self.scored)
 
     async def scored(self) -> Sighting | None:
         """The drill is over, and all that was expected of it was met."""

@@ -21,7 +21,10 @@ from processes import Processes, free_ports, program
 
 HERE = Path(__file__).resolve().parent
 TREE = HERE.parent.parent
-LOOK_EVERY = 0.1
+LOOK_EVERY = 0.25
+PATIENCE = 240.0
+"""Seconds in which whatever is waited for must have come: the longest, an alert of vmalert 1.79,
+takes 45, for that reads what was 30 s ago, and a slow machine takes a few times as long."""
 PARTS = ("shop", "prometheus", "vmalert", "alertmanager", "phone", "stopgap", "stopgap-b")
 
 T = TypeVar("T")
@@ -143,7 +146,7 @@ class Sandbox:
             {},
         )
         for part in ("shop", "prometheus", "alertmanager"):
-            await self.until(f"{part} to answer", partial(self.answers, part), 30)
+            await self.until(f"{part} to answer", partial(self.answers, part))
 
     async def start_daemon(
         self, name: str = "stopgap", folder: Path | None = None, own: Mapping[str, str] = {}
@@ -151,7 +154,7 @@ class Sandbox:
         """Start a daemon, and wait until it takes alerts; `own` is what it alone is told."""
         argv = [sys.executable, "-m", "daemon", "run", "--config", "stopgap.yaml"]
         self.processes.start(name, argv, {**self.environment, **own}, folder)
-        await self.until(f"{name} to be ready", partial(self.answers, name), 60)
+        await self.until(f"{name} to be ready", partial(self.answers, name))
 
     # ── commands ─────────────────────────────────────────────────────────────────────────────
 
@@ -185,10 +188,10 @@ class Sandbox:
 
     # ── looking ──────────────────────────────────────────────────────────────────────────────
 
-    async def until(self, what: str, look: Callable[[], Awaitable[T | None]], within: float) -> T:
+    async def until(self, what: str, look: Callable[[], Awaitable[T | None]]) -> T:
         """Look until `look` gives something true. Raises NotInTime, Died or PortTaken."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + within
+        deadline = loop.time() + PATIENCE
         while loop.time() < deadline:
             self.processes.check()
             try:
@@ -197,7 +200,7 @@ class Sandbox:
             except (aiohttp.ClientError, TimeoutError):
                 pass  # not there yet, or just being restarted
             await asyncio.sleep(LOOK_EVERY)
-        raise NotInTime(f"waited {within:.0f} s for {what}")
+        raise NotInTime(f"waited {PATIENCE:.0f} s for {what}")
 
     async def answers(self, part: str) -> bool:
         """Whether that part says it is ready."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,7 +15,7 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_playwright
 
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
-PATIENCE_MS = 30_000
+PATIENCE_MS = 120_000
 CANDIDATES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
     "--no-sandbox",
@@ -71,7 +72,7 @@ class Window:
         """Go to a page of the daemon."""
         await self.page.goto(self.url + path)
 
-    async def presses(self, name: str, within: str = "body") -> None:
+    async def presses(self, name: str | re.Pattern[str], within: str = "body") -> None:
         """Press the button that is called so, and wait for the page after it."""
         button = self.page.locator(within).get_by_role("button", name=name, exact=True).first
         async with self.page.expect_navigation(wait_until="domcontentloaded"):

@@ -13,13 +13,14 @@ from tests.acceptance.running import STARTED, Daemon
 
 HERE = Path(__file__).parent
 LAST_WORDS = 6000
+LIMIT = 900
+"""Seconds of one test, where a slow machine does several things at a time."""
 
 MakeDaemon = Callable[..., Daemon]
 
 
-LONGEST = ("test_stories", "test_people", "test_crash_loops", "test_crash_points", "test_main_job")
-"""The files that take longest, by waiting for what happens in real time; of those that play whole
-demos, which start many processes at once, no two side by side."""
+LONGEST = ("test_demos", "test_people", "test_crash_loops", "test_crash_points")
+"""The files that take longest, by waiting for what happens in real time."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -27,6 +28,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.acceptance)
+            item.add_marker(pytest.mark.timeout(LIMIT))
     places = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.path.stem, len(places)))
 
@@ -59,5 +61,5 @@ def make_daemon() -> Iterator[MakeDaemon]:
 @pytest.fixture
 async def http() -> AsyncIterator[aiohttp.ClientSession]:
     """An HTTP client."""
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20)) as session:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as session:
         yield session

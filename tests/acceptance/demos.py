@@ -1,4 +1,4 @@
-"""Runs of `make demo`, side by side, for they mostly wait."""
+"""Runs of `make demo`, a few side by side: each mostly waits, but starts ten processes at once."""
 
 from __future__ import annotations
 
@@ -12,42 +12,67 @@ from pathlib import Path
 from tests.acceptance.running import TREE
 from tests.acceptance.waiting import wait_until
 
-WITHIN = 240
-Run = tuple[subprocess.Popen[bytes], Path]
+AT_ONCE = 3
+"""So many run at a time. With all of them at once on two cores, the shops' own scrapes failed."""
+WITHIN = 80
+LAST_LINES = 60
+"""Of what a demo told, shown when it comes to no good end: its cause stands there."""
+
+Wanted = Mapping[str, tuple[tuple[str, ...], Mapping[str, str]]]
 
 
-@contextmanager
-def playing(
-    folder: Path, runs: Mapping[str, tuple[tuple[str, ...], Mapping[str, str]]]
-) -> Iterator[dict[str, Run]]:
-    """Start one demo for each name, with its arguments and its environment."""
-    env = {k: v for k, v in os.environ.items() if k not in {"KEEP", "STOP", "STORY", "METRICS"}}
-    started: dict[str, Run] = {}
-    for name, (arguments, more) in runs.items():
-        told = folder / f"{name or 'happy'}.log"
-        with told.open("wb") as log:
-            process = subprocess.Popen(
+class Demos:
+    """Demos by their names, each with its arguments and environment, started in that order."""
+
+    def __init__(self, folder: Path, wanted: Wanted) -> None:
+        self._folder = folder
+        self._waiting = list(wanted.items())
+        self._started: dict[str, subprocess.Popen[bytes]] = {}
+
+    def ended_well(self, name: str, *said: str) -> str:
+        """Wait for the end of that one, which must be a good one, and have told all of this."""
+        wait_until("the end of the demo", lambda: self._ended(name), WITHIN)
+        text = self._log(name).read_text(errors="replace")
+        last = "\n".join(text.splitlines()[-LAST_LINES:])
+        assert self._started[name].returncode == 0, last
+        assert [part for part in said if part not in text] == [], last
+        return text
+
+    def stop(self) -> None:
+        """End what still runs; each stops everything that it has started."""
+        for process in self._started.values():
+            process.terminate()
+        for process in self._started.values():
+            process.wait(60)
+
+    def _ended(self, name: str) -> bool:
+        running = sum(process.poll() is None for process in self._started.values())
+        if self._waiting and running < AT_ONCE:
+            self._start(*self._waiting.pop(0))
+        return name in self._started and self._started[name].poll() is not None
+
+    def _start(self, name: str, how: tuple[tuple[str, ...], Mapping[str, str]]) -> None:
+        arguments, more = how
+        env = {k: v for k, v in os.environ.items() if k not in {"KEEP", "STOP", "STORY", "METRICS"}}
+        with self._log(name).open("wb") as log:
+            self._started[name] = subprocess.Popen(
                 [sys.executable, "deploy/sandbox/demo.py", *arguments],
                 cwd=TREE,
-                env={**env, **more, "TMPDIR": str(folder)},
+                env={**env, **more, "TMPDIR": str(self._folder)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
             )
-        started[name] = (process, told)
+
+    def _log(self, name: str) -> Path:
+        return self._folder / f"{name}.log"
+
+
+@contextmanager
+def playing(folder: Path, wanted: Wanted) -> Iterator[Demos]:
+    """These demos, none of which outlives the tests."""
+    demos = Demos(folder, wanted)
     try:
-        yield started
+        yield demos
     finally:
-        for process, _ in started.values():
-            process.terminate()  # it stops everything that it has started
-        for process, _ in started.values():
-            process.wait(30)
-
-
-def ended_well(run: Run) -> str:
-    """Wait for its end, which must be a good one; returns what it told."""
-    process, told = run
-    wait_until("the end of the demo", lambda: process.poll() is not None, WITHIN)
-    text = told.read_text(errors="replace")
-    assert process.returncode == 0, text
-    return text
+        demos.stop()

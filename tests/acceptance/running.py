@@ -22,7 +22,7 @@ STARTED: list[Daemon] = []
 """Every daemon that was made and not yet dropped; a failed test shows what they said."""
 TOKEN = "ada's own"
 READY_WITHIN = 20
-END_WITHIN = 15
+END_WITHIN = 60
 
 SETTINGS = """
 listen: 127.0.0.1:0

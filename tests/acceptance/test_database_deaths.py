@@ -129,7 +129,6 @@ async def ready(http: aiohttp.ClientSession, daemon: Daemon, status: int) -> boo
         return answer.status == status
 
 
-@pytest.mark.timeout(240)  # a server that comes back takes its time
 async def test_it_rides_out_every_death_of_its_database(
     server: Server, daemon: Daemon, http: aiohttp.ClientSession
 ) -> None:

@@ -100,7 +100,6 @@ async def pages(browser: Browser) -> Pages:
     return found
 
 
-@pytest.mark.timeout(240)  # many pages
 async def test_no_order_of_news_takes_the_focus_away(pages: Pages) -> None:
     for order in permutations(PLANS, 2):
         await pages.opens("folded")

@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 LOOK_EVERY = 0.02
-_CROWDED = 3
-"""So many times as long as on a machine of one's own: several tests run side by side on two cores,
-with a browser and three servers each."""
+_CROWDED = 10
+"""So many times as long as on a quick machine of one's own: several tests run side by side on two
+slow cores, with a browser and three servers each."""
 
 T = TypeVar("T")
 
@@ -21,7 +21,7 @@ class NotInTime(AssertionError):
 
 async def until(what: str, seen: Callable[[], Awaitable[T] | T], within: float = 10) -> T:
     """Look until `seen` gives something true, and return that. `within`: seconds that it takes at
-    most on a quiet machine. Raises NotInTime."""
+    most on a quick and quiet machine. Raises NotInTime."""
     loop = asyncio.get_running_loop()
     within *= _CROWDED
     deadline = loop.time() + within

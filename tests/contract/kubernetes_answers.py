@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 import json
 import re
 from typing import Any
 
-from tests.contract.kubernetes_pods import Raw
+from tests.contract.kubernetes_pods import Raw, copied
 
 KINDS = {"deployments": "Deployment", "statefulsets": "StatefulSet", "daemonsets": "DaemonSet"}
 CORE = ("pods", "events")
@@ -104,7 +103,7 @@ def operations_of(data: bytes) -> list[Raw]:
 
 def json_patched(before: Raw, operations: list[Raw], misread: frozenset[str] = frozenset()) -> Raw:
     """A JSON patch; 422 if a test fails or a place is not there. See `foreign` for `misread`."""
-    after = copy.deepcopy(before)
+    after = copied(before)
     for one in operations:
         keys = [k.replace("~1", "/").replace("~0", "~") for k in one["path"].split("/")[1:]]
         place: Any = after
@@ -120,7 +119,7 @@ def json_patched(before: Raw, operations: list[Raw], misread: frozenset[str] = f
 
 
 def _operate(one: Raw, place: Any, key: Any) -> None:
-    new = _plain(copy.deepcopy(one.get("value")))
+    new = _plain(copied(one.get("value")))
     op = one["op"]
     if isinstance(place, list):
         key = len(place) if key == "-" and op == "add" else int(key)  # -1 is the last
@@ -267,10 +266,10 @@ def strategic(before: Any, change: Any) -> Any:
                 after[one["name"]] = strategic(after.get(one["name"], {}), one)
         return list(after.values())
     if not isinstance(before, dict) or not isinstance(change, dict):
-        return copy.deepcopy(change)
+        return copied(change)
     if change.get("$patch") == "replace":
-        return {k: copy.deepcopy(v) for k, v in change.items() if k != "$patch"}
-    after = {k: v for k, v in copy.deepcopy(before).items() if change.get(k, v) is not None}
+        return {k: copied(v) for k, v in change.items() if k != "$patch"}
+    after = {k: v for k, v in copied(before).items() if change.get(k, v) is not None}
     changed = {k: strategic(after.get(k, {}), v) for k, v in change.items() if v is not None}
     return after | changed
 
@@ -283,6 +282,6 @@ def only(part: str, before: Raw, after: Raw) -> Raw:
     """The status has a subresource of its own, and nothing else is changed there."""
     if part == "status":
         changed = {key: after[key] for key in ("metadata", "status") if key in after}
-        return {**copy.deepcopy(before), **changed}
-    status = {"status": copy.deepcopy(before["status"])} if "status" in before else {}
+        return {**copied(before), **changed}
+    status = {"status": copied(before["status"])} if "status" in before else {}
     return {key: value for key, value in after.items() if key != "status"} | status

@@ -6,7 +6,6 @@ pod stands in its image, see `kubernetes_pods`.
 
 from __future__ import annotations
 
-import copy
 import math
 from typing import Any
 
@@ -16,6 +15,7 @@ from tests.contract.kubernetes_pods import (
     NAMESPACE,
     QuotaExceeded,
     Raw,
+    copied,
     is_ready,
     is_terminating,
     owned_by,
@@ -76,7 +76,7 @@ class Controllers(Sets):
         return False
 
     def _deployment(self, raw: Raw) -> bool:
-        before = copy.deepcopy(raw.get("status"))
+        before = copied(raw.get("status"))
         status: Raw = raw.setdefault("status", {})
         status["observedGeneration"] = raw["metadata"]["generation"]
         if "deletionTimestamp" in raw["metadata"]:
@@ -147,7 +147,7 @@ class Controllers(Sets):
         return new
 
     def _replicaset(self, raw: Raw, wanted: str, revision: int) -> Raw:
-        template = copy.deepcopy(raw["spec"]["template"])
+        template = copied(raw["spec"]["template"])
         template["metadata"]["labels"]["pod-template-hash"] = wanted[:10]
         template["metadata"]["creationTimestamp"] = None
         metadata = {
@@ -195,7 +195,7 @@ class Controllers(Sets):
         return [pod for pod in self.pods_of(one) if not is_terminating(pod)]
 
     def _pods_of_replicaset(self, one: Raw) -> bool:
-        before = copy.deepcopy(one.get("status"))
+        before = copied(one.get("status"))
         staying, size, failure = self._staying(one), one["spec"]["replicas"], ""
         did = len(staying) > size
         if "deletionTimestamp" in one["metadata"]:
@@ -302,10 +302,10 @@ def number(raw: Raw) -> int:
 def merged(before: Any, change: Any) -> Any:
     """A merge patch, with the one directive of strategic merging that matters here."""
     if not isinstance(before, dict) or not isinstance(change, dict):
-        return copy.deepcopy(change)
+        return copied(change)
     if change.get("$patch") == "replace":
-        return {k: copy.deepcopy(v) for k, v in change.items() if k != "$patch"}
-    after = copy.deepcopy(before)
+        return {k: copied(v) for k, v in change.items() if k != "$patch"}
+    after = copied(before)
     for key, value in change.items():
         if value is None:
             after.pop(key, None)

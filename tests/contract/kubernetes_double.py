@@ -39,7 +39,7 @@ from tests.contract.kubernetes_answers import (
 )
 from tests.contract.kubernetes_controllers import Controllers, merged
 from tests.contract.kubernetes_fields import ApplyConflict, applied, updated
-from tests.contract.kubernetes_pods import NAMESPACE, Raw, owner, stamp
+from tests.contract.kubernetes_pods import NAMESPACE, Raw, copied, owner, stamp
 from tests.contract.kubernetes_watching import Changes, stream
 from tests.doubles.serving import Double
 
@@ -107,7 +107,7 @@ class Cluster(Controllers, Double):
         self, name: str, image: str, manager: str = "kubectl-set", plural: str = "deployments"
     ) -> None:
         """Deploy, as somebody else."""
-        template = copy.deepcopy(self.get(plural, name)["spec"]["template"])
+        template = copied(self.get(plural, name)["spec"]["template"])
         template["spec"]["containers"][0]["image"] = image
         self.edit(plural, name, {"spec": {"template": template}}, manager)
 
@@ -120,7 +120,7 @@ class Cluster(Controllers, Double):
         self, plural: str, body: Raw, manager: str = "unknown", operation: str = "Update"
     ) -> Raw:
         """Create an object."""
-        given = copy.deepcopy(body)
+        given = copied(body)
         metadata = body.setdefault("metadata", {})
         metadata |= {"namespace": NAMESPACE, "uid": f"uid-{self.version + 1}", "generation": 1}
         metadata["creationTimestamp"] = stamp(self.clock)
@@ -209,7 +209,7 @@ class Cluster(Controllers, Double):
             self._fresh(plural, name, after)
             before = self.get(plural, name)
             after = only(part, before, after)
-            known = copy.deepcopy(before["metadata"].get("managedFields", []))
+            known = copied(before["metadata"].get("managedFields", []))
             after["metadata"].setdefault("managedFields", known)
             updated(before, after, manager_of(request), stamp(self.clock))
             return self._write(plural, name, after)

@@ -7,13 +7,13 @@ What a server takes as one piece (selectors, lists of plain values) has nothing 
 
 from __future__ import annotations
 
-import copy
 import itertools
 import json
 from collections.abc import Iterator
 from typing import Any
 
-Raw = dict[str, Any]
+from tests.contract.kubernetes_pods import Raw, copied
+
 Path = tuple[str, ...]
 
 _MERGED_BY = {
@@ -143,7 +143,7 @@ class ApplyConflict(Exception):
 def applied(before: Raw, config: Raw, manager: str, force: bool, at: str) -> Raw:
     """A server-side apply: what is in the configuration is set, what the manager had applied
     before and has left out is taken away. Raises ApplyConflict."""
-    after, wanted, live = copy.deepcopy(before), paths(config), paths(before)
+    after, wanted, live = copied(before), paths(config), paths(before)
     differing = {path for path, value in wanted.items() if value != live.get(path, ...)}
     causes = []
     for entry in list(after["metadata"].get("managedFields", [])):
@@ -212,7 +212,7 @@ def _set(raw: Raw, path: Path, value: Any) -> None:
     if path[-1].startswith("k:"):
         _step(place, path[-1], True)
     elif value is not None:
-        place[path[-1][2:]] = copy.deepcopy(value)
+        place[path[-1][2:]] = copied(value)
     else:
         place.setdefault(path[-1][2:], {})
 

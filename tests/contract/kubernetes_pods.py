@@ -9,13 +9,21 @@ to end. What becomes of it stands in the name of its image:
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 Raw = dict[str, Any]
+T = TypeVar("T")
 NAMESPACE = "demo"
 CONTROLLER = "kube-controller-manager"
 NO_NODE = "0/3 nodes are available: 3 Insufficient cpu. preemption: 0/3 nodes are available."
+
+
+def copied(raw: T) -> T:
+    """What is JSON, copied as it would be over the wire: several times as quick as a deep copy."""
+    found: T = json.loads(json.dumps(raw))
+    return found
 
 
 class QuotaExceeded(Exception):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +12,7 @@ from tests.contract.kubernetes_pods import (
     Kubelets,
     QuotaExceeded,
     Raw,
+    copied,
     is_ready,
     is_terminating,
     owned_by,
@@ -32,7 +32,7 @@ class Sets(Kubelets):
 
     def step_statefulset(self, raw: Raw) -> bool:
         """What its controller does at once: as a rule one pod. Whether it did anything."""
-        before = copy.deepcopy(raw.get("status"))
+        before = copied(raw.get("status"))
         update = self._controllerrevision(raw)["metadata"]["name"]
         status: Raw = raw.setdefault("status", {})
         current = status.setdefault("currentRevision", update)
@@ -115,7 +115,7 @@ class Sets(Kubelets):
 
     def step_daemonset(self, raw: Raw) -> bool:
         """What its controller does at once; whether it did anything."""
-        before = copy.deepcopy(raw.get("status"))
+        before = copied(raw.get("status"))
         update = self._controllerrevision(raw)["metadata"]["name"]
         did = "deletionTimestamp" not in raw["metadata"] and self._daemonset(raw, update)
         pods = self.pods_of(raw)
@@ -173,7 +173,7 @@ class Sets(Kubelets):
             "annotations": dict(raw["metadata"].get("annotations", {})),
             "ownerReferences": owned_by(raw),
         }
-        template = {**copy.deepcopy(raw["spec"]["template"]), "$patch": "replace"}
+        template = {**copied(raw["spec"]["template"]), "$patch": "replace"}
         body = {"metadata": metadata, "data": {"spec": {"template": template}}}
         made = self.add("controllerrevisions", {**body, "revision": top + 1}, CONTROLLER)
         manage(made, CONTROLLER, {"f:revision": {}}, self.clock)

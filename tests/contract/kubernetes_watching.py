@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Any
 from aiohttp import web
 
 from tests.contract.kubernetes_answers import KINDS, Refusal, selects
-from tests.contract.kubernetes_pods import Raw
+from tests.contract.kubernetes_pods import Raw, copied
 
 Key = tuple[str, str, str]
 
@@ -50,7 +49,7 @@ class Changes:
                 continue
             version += 1
             raw["metadata"]["resourceVersion"] = str(version)
-            self._told[key] = copy.deepcopy(raw)
+            self._told[key] = copied(raw)
             kind = "ADDED" if before is None else "MODIFIED"
             self._log.append(Event(kind, key[0], version, self._told[key]))
         self._news.set()

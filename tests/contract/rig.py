@@ -47,6 +47,7 @@ from daemon.web.auth.passwords import Passwords
 from daemon.web.auth.secrets import SecretCheck
 from daemon.web.auth.webhook_secrets import Hooks
 from daemon.web.links.signed_links import SignedLinks
+from tests.compiled_once import describe_once
 from tests.credentials import MemoryAssistantLog, MemoryCredentials, MemoryKeys
 from tests.doubles.serving import let_go
 from tests.fakes import (
@@ -60,6 +61,8 @@ from tests.fakes import (
     MemoryNotes,
 )
 from tests.stories.stage import LIMITS, RULE, alert, body
+
+describe_once()
 
 ROSTER = """
 people:

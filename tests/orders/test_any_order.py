@@ -31,7 +31,7 @@ from tests.fakes import START, Board, FakeAction, MemoryJournal, Phone, Service
 from tests.orders.seeded_loop import SeededLoop, Stretched, played, stretch
 from tests.stories.stage import ROSTER, Stage, alert, body, healed_by
 
-ORDERS = int(os.environ.get("STOPGAP_TEST_ORDERS", "96"))
+ORDERS = int(os.environ.get("STOPGAP_TEST_ORDERS", "48"))
 """So many orders are tried; more by the environment."""
 PARTS = 4
 SLOWEST = 3.0
