@@ -92,7 +92,15 @@ class Storm:
     @cached_property
     def waiting(self) -> tuple[Incident, ...]:
         """Those of them that still wait for somebody to respond."""
-        return tuple(m for m in self.held if not m.commander and m.recovered_at is None)
+        return tuple(member for member in self.members if self._waits(member))
+
+    @property
+    def foremost(self) -> Incident | None:
+        """The oldest that waits, which is asked for where all are looked at one by one."""
+        return next((member for member in self.members if self._waits(member)), None)
+
+    def _waits(self, member: Incident) -> bool:
+        return self.is_held(member) and not member.commander and member.recovered_at is None
 
     def wanting(self, roster: Roster) -> tuple[Incident, ...]:
         """Those of them to which more people must come, as many as the policies ask for."""

@@ -105,6 +105,7 @@ def test_a_page_of_one_is_reckoned_at_once() -> None:
 def test_whether_somebody_is_wanted_is_what_the_list_says() -> None:
     known, roster = storm(), make_roster()
     assert known.wants(roster) is bool(known.wanting(roster)) is True
+    assert known.foremost is known.waiting[0]
     came = (
         e.ResponderArrived(person="ada", via="cli"),
         e.CommanderAppointed(person="ada", reason="the first responder"),
@@ -114,3 +115,4 @@ def test_whether_somebody_is_wanted_is_what_the_list_says() -> None:
             one = apply_event(one, NOW + MINUTE, event)
         known = known.as_of(one)
     assert known.wants(roster) is bool(known.wanting(roster)) is False
+    assert (known.foremost, known.waiting) == (None, ())
