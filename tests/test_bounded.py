@@ -125,6 +125,7 @@ BOUNDS = {
     "Seldom._by_key": "REMEMBERED_KEYS",
     "SelfReceiver.incidents": "the incidents of one self-drill",
     "SightingCache._known": "MOST_SIGHTINGS",
+    "SqlInbox._at_hand": "MOST_AT_HAND, the newest; forgotten with the deliveries",
     "SqlInbox._waiting": "`inbox.max_pending`",
     "StatusPageKeeper._parts": "`status_page.history` and a month, and what goes on",
     "StormKeeper._storm_of": "members of storms that go on",

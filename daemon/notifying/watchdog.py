@@ -104,7 +104,7 @@ class Watchdog:
         storm = self._storm_of(incident)
         if storm is None or not storm.is_held(incident):
             return unattended(incident, roster, now)
-        if not storm.waiting or storm.waiting[0].id != incident.id:
+        if storm.foremost is None or storm.foremost.id != incident.id:
             return ""
         return storm_unattended(storm, roster, now)
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from daemon.adapters.store import SCHEMA, Store, StorePlace, open_store
+from daemon.adapters.store import inbox as inbox_module
 from daemon.core.incident.events import Draft, Noted
 from daemon.core.ports.inbox import Inbox
 from daemon.core.ports.journal import HeadState
@@ -223,6 +224,36 @@ class TestSqlite:
         async with open_store(path) as store:  # the lock went with its holder
             stored = {identity for identity, _ in await store.inbox.pending(1_000_000)}
         assert known <= stored
+
+    async def test_what_was_just_stored_is_known_without_asking(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async with open_store(path) as store:
+            assert await store.inbox.put("a", b"", NOW) is True
+            with monkeypatch.context() as patch:
+                asked = partial(pytest.fail, "asked of the store")
+                patch.setattr(store.journal.database, "take", asked)
+                assert await store.inbox.put("a", b"", NOW + HOUR / 2) is False
+            assert await store.inbox.put("a", b"", NOW + HOUR) is False  # it still waits
+            await store.inbox.processed(["a"], {})
+            assert await store.inbox.put("a", b"", NOW + HOUR) is True
+
+    async def test_beyond_so_many_the_store_is_asked(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(inbox_module, "MOST_AT_HAND", 1)
+        async with open_store(path) as store:
+            for name in "ab":
+                assert await store.inbox.put(name, b"", NOW) is True
+            asked: list[str] = []
+            take = store.journal.database.take
+            monkeypatch.setattr(
+                store.journal.database,
+                "take",
+                lambda work, put, urgency: asked.append(put.identity) or take(work, put, urgency),
+            )
+            assert [await store.inbox.put(name, b"", NOW) for name in "ab"] == [False, False]
+            assert asked == ["a"]
 
     async def test_a_full_disk_is_temporary_for_all_who_wait(self, path: Path) -> None:
         async with open_store(path) as store:

@@ -10,6 +10,7 @@ import traceback
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from http.client import HTTPConnection
 from time import perf_counter
 from typing import Any
 
@@ -73,6 +74,24 @@ class TestAnswers:
         (series,) = answer.series
         assert (answer.query, series.labels) == (QUERY, {"service": "shop"})
         assert series.samples == [(1767225600.5, 12.5)]
+
+    async def test_the_head_and_the_form_of_a_query_are_sent_at_once(
+        self, double: PrometheusDouble, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        answers(double, vector(sample("12.5")))
+        sent: list[bytes] = []
+        send = HTTPConnection.send
+
+        def recorded(connection: HTTPConnection, data: bytes) -> None:
+            sent.append(data)
+            send(connection, data)
+
+        monkeypatch.setattr(HTTPConnection, "send", recorded)
+        with asking(double.url) as prometheus:
+            for _ in range(2):  # the second by the connection of the first
+                await prometheus.instant("up", NOW)
+        assert len(sent) == 2
+        assert all(one.startswith(b"POST ") and b"\r\n\r\nquery=up&" in one for one in sent)
 
     async def test_nothing(self, double: PrometheusDouble) -> None:
         answers(double, vector())

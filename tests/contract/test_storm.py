@@ -10,6 +10,7 @@ import pytest
 
 from daemon.core.incident import events as e
 from daemon.core.incident.state import Incident
+from daemon.web.site import storm as storm_page
 from tests.contract.rig import ADA, BO, Rig, rigged
 from tests.contract.test_cli_double import Ended, run
 from tests.contract.test_hooks_pagerduty import BO as PAGERDUTY_BO
@@ -129,6 +130,23 @@ async def test_its_page_lists_all_and_acts_on_all(rig: Rig) -> None:
     assert bad.status == 400
     one = await (await rig.client.get(f"/incidents/{members[-1]}", headers=ADA)).text()
     assert "told to people as one page" in one
+
+
+async def test_of_very_many_its_page_shows_the_gravest_until_all_are_asked_for(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storm_page, "STORM_SHOWN", 2)
+    members = await breaks_out(rig)
+    (storm,) = rig.storms.storms
+    page = await (await rig.client.get("/storm", headers=ADA)).text()
+    assert f'<a href="/storm?all#of-{storm.name}">Show all {MEMBERS} incidents</a>' in page
+    assert sum(f"/incidents/{member}" in page for member in members) == 2
+    assert ("these are the 2 gravest" in page, "Thaw all" in page) == (True, False)
+    every = await (await rig.client.get("/storm?all", headers=ADA)).text()
+    assert all(f"/incidents/{member}" in every for member in members)
+    assert "Show all" not in every
+    frozen = await rig.client.post("/storm", headers=ADA, data={"deed": "freeze"})
+    assert "Thaw all" in await frozen.text()
 
 
 async def called(rig: Rig) -> str:

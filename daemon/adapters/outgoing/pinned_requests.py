@@ -72,6 +72,24 @@ class _Pinned:
     host: str
     port: int
     _dns_host: str
+    _held: list[bytes] | None = None
+
+    def request(self, *given: Any, **options: Any) -> None:
+        """Send the head and the form at once: for each the thread would give up the interpreter's
+        lock, and wait for it again."""
+        self._held = held = []
+        try:
+            super().request(*given, **options)  # type: ignore[misc]
+        finally:
+            self._held = None
+        self.send(b"".join(held))
+
+    def send(self, data: Any) -> None:
+        """Send it, or hold it for the rest of its request."""
+        if self._held is None:
+            super().send(data)  # type: ignore[misc]
+        else:
+            self._held.append(data)
 
     def _new_conn(self) -> socket.socket:
         """The library's own, given one checked address after the other instead of the name."""

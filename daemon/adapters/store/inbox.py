@@ -21,6 +21,8 @@ REMEMBER = timedelta(minutes=30)
 """How long the same content counts as a duplicate."""
 MAX_PENDING = 10_000
 """How many unprocessed deliveries are held before the webhook is told to come again."""
+MOST_AT_HAND = 10_000
+"""Of so many deliveries it is known without asking that they are stored."""
 
 
 class _Put(NamedTuple):
@@ -55,6 +57,10 @@ class SqlInbox:
         self._remember = remember
         # Since when, by the loop, each one waits; from before the start, since it.
         self._waiting: dict[str, float] = {}
+        # What this run has stored, and when it came: in a storm most of what comes is sent again.
+        # A server that fails over may lose what it has stored; a file cannot without our noticing.
+        self._at_hand: dict[str, datetime] = {}
+        self._asks = database.backend.kind != "sqlite"
         self._takes = False
         self._owner = ""
 
@@ -95,6 +101,9 @@ class SqlInbox:
         """
         if not self._takes:
             raise Temporary(f"the inbox in {self._database.place} takes nothing now")
+        came = self._at_hand.get(identity)
+        if came is not None and came >= at - self._remember:
+            return False
         waiting = len(self._waiting)
         if waiting >= self._max_pending:
             raise Temporary(
@@ -105,7 +114,7 @@ class SqlInbox:
         stored = self._database.take(self._store, put, Urgency.HIGH)
         first = identity not in self._waiting
         self._waiting.setdefault(identity, asyncio.get_running_loop().time())
-        stored.add_done_callback(partial(self._count, identity, first))
+        stored.add_done_callback(partial(self._count, put, first))
         # It is written and counted even if its caller goes.
         return await asyncio.shield(stored)
 
@@ -171,6 +180,7 @@ class SqlInbox:
             )
             connection.execute(delete(alert_ends).where(alert_ends.c.ends_at < before))
 
+        self._at_hand = {name: came for name, came in self._at_hand.items() if came >= before}
         await self._database.write(work)
 
     def _store(self, connection: Connection, puts: list[_Put]) -> list[bool]:
@@ -207,10 +217,15 @@ class SqlInbox:
             connection.execute(mine.values(owner=self._owner))
         return taken
 
-    def _count(self, identity: str, first: bool, stored: asyncio.Future[bool]) -> None:
+    def _count(self, put: _Put, first: bool, stored: asyncio.Future[bool]) -> None:
         new = stored.exception() is None and stored.result()
         if first and not new:
-            self._waiting.pop(identity, None)
+            self._waiting.pop(put.identity, None)
+        if not new or self._asks:
+            return
+        self._at_hand[put.identity] = put.at
+        if len(self._at_hand) > MOST_AT_HAND:
+            self._at_hand.pop(next(iter(self._at_hand)))
 
     async def _processed(self, identities: Sequence[str], ended: Mapping[str, datetime]) -> None:
         await self._database.write(partial(_finish, identities, ended))

@@ -48,6 +48,7 @@ class Storm:
     members: tuple[Incident, ...]
     closed: tuple[Incident, ...] = ()
     _reckoned: _Reckoned = field(default_factory=_Reckoned, compare=False, repr=False)
+    _places: dict[str, int] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def lead(self) -> Incident:
@@ -56,12 +57,28 @@ class Storm:
 
     def as_of(self, incident: Incident) -> Storm:
         """The storm with this incident as it stands by now."""
-        before = next((m for m in self.members if m.id == incident.id), None)
-        if before is None or before is incident:
+        place = self._place(incident)
+        if place is None or self.members[place] is incident:
             return self
-        members = tuple(incident if m is before else m for m in self.members)
-        same = reckoned_alike(before, incident)
+        members = (*self.members[:place], incident, *self.members[place + 1 :])
+        same = self._reckons_alike(self.members[place], incident)
         return replace(self, members=members, _reckoned=self._reckoned if same else _Reckoned())
+
+    def _place(self, incident: Incident) -> int | None:
+        """Which of the members it is; looked up, for each of hundreds asks at each entry."""
+        if not self._places:
+            self._places.update((member.id, n) for n, member in enumerate(self.members))
+        return self._places.get(incident.id)
+
+    def _reckons_alike(self, before: Incident, after: Incident) -> bool:
+        """Whether the storm's pages and what people were told are the same with either: most of
+        what happens to its incidents is a measurement, or a page of their own, and each of hundreds
+        would have all of them reckoned anew."""
+        same = before.storm is after.storm and before.opened.team == after.opened.team
+        carries = before.pages is not after.pages and any(_storm_pages(after, self.name))
+        if not same or carries:
+            return False
+        return self._told_of(before) == self._told_of(after)
 
     def is_held(self, incident: Incident) -> bool:
         """Whether the storm's page calls for that incident, which so is not called for itself."""
@@ -75,7 +92,15 @@ class Storm:
     @cached_property
     def waiting(self) -> tuple[Incident, ...]:
         """Those of them that still wait for somebody to respond."""
-        return tuple(m for m in self.held if not m.commander and m.recovered_at is None)
+        return tuple(member for member in self.members if self._waits(member))
+
+    @property
+    def foremost(self) -> Incident | None:
+        """The oldest that waits, which is asked for where all are looked at one by one."""
+        return next((member for member in self.members if self._waits(member)), None)
+
+    def _waits(self, member: Incident) -> bool:
+        return self.is_held(member) and not member.commander and member.recovered_at is None
 
     def wanting(self, roster: Roster) -> tuple[Incident, ...]:
         """Those of them to which more people must come, as many as the policies ask for."""
@@ -143,17 +168,16 @@ class Storm:
         return known
 
     def _told_severity(self, team: str) -> Severity:
-        told_at = max((page.at for page in self.pages), default=None)
-        known = [
-            member.severity
-            for member in self.members
-            if member.severity
-            and (
-                (member.opened.team == team and not self.is_held(member))
-                or (told_at is not None and (member.severity_rose_at or told_at) <= told_at)
-            )
-        ]
+        told = (self._told_of(member) for member in self.members)
+        known = (severity for severity, only in told if severity and only in (None, team))
         return min(known, default="")
+
+    def _told_of(self, member: Incident) -> tuple[Severity, str | None]:
+        """The severity of a member that people know of, and the one team whose do, if not all."""
+        told_at = self.pages[-1].at if self.pages else None
+        if told_at is not None and (member.severity_rose_at or told_at) <= told_at:
+            return member.severity, None
+        return ("", None) if self.is_held(member) else (member.severity, member.opened.team)
 
     def waits_since(self, incident: Incident) -> datetime:
         """Since when that incident of it waits for somebody."""
@@ -169,18 +193,6 @@ class Storm:
         """When a person who has had a page of it may get one that begins anew."""
         told = [page.at for page in self.pages if page.queued.person == person]
         return max(told) + pace.pause(len(told)) if told else now
-
-
-def reckoned_alike(before: Incident, after: Incident) -> bool:
-    """Whether a storm's pages and severities are the same with either: most of what happens to
-    its incidents is a measurement, and each of hundreds would have all of them reckoned anew."""
-    return (
-        before.pages is after.pages
-        and before.storm is after.storm
-        and before.severity == after.severity
-        and before.severity_rose_at == after.severity_rose_at
-        and before.opened.team == after.opened.team
-    )
 
 
 def begins_anew(incident: Incident) -> list[datetime]:

@@ -58,8 +58,10 @@ def _graver(incident: Incident, storm: Storm) -> str:
     What is no graver than most of a storm is told by its list alone.
     """
     team, severity = incident.opened.team, incident.severity
+    if severity not in _GRAVE or not storm.pages:
+        return ""
     told = storm.told_severity(team)
-    if severity not in _GRAVE or not storm.pages or (told and told <= severity):
+    if told and told <= severity:
         return ""
     untold = [
         (member.severity, member.opened_at, member.id)

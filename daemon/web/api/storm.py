@@ -81,8 +81,8 @@ class StormOperations:
             raise HttpProblem(409, "No storm", str(error)) from None
 
 
-def storm_view(storm: Storm) -> StormView:
-    """The storm for programs and pages."""
+def storm_view(storm: Storm, most: int | None = None) -> StormView:
+    """The storm for programs and pages, with so many of its incidents at the most."""
     members = sorted(storm.members, key=lambda m: (m.severity or "sev9", m.opened.team, m.id))
     return StormView(
         storm=storm.name,
@@ -100,6 +100,6 @@ def storm_view(storm: Storm) -> StormView:
                 paused_by=member.paused_by,
                 alone=not storm.is_held(member),
             )
-            for member in members
+            for member in members[:most]
         ),
     )

@@ -12,6 +12,10 @@ from daemon.web.site.event_stream import ChangeCounter
 from daemon.web.site.layout import Frame
 from daemon.web.storm_deeds import STORM_DEEDS, NoStorm, StormDeed, act_on_storm
 
+STORM_SHOWN = 50
+"""So many incidents of a storm are on the page until all are asked for, the gravest of them:
+hundreds would be drawn anew for every reader at every change."""
+
 
 class StormPage:
     """The routes."""
@@ -44,6 +48,14 @@ class StormPage:
     async def _shown(self, request: web.Request, done: str) -> web.Response:
         identity = await self._frame.visitor(request)
         version = self._changes.version()
-        views = [storm_view(storm) for storm in self._frame.context.storms()]
-        context = {"heading": "Storm", "views": views, "said": done, "version": version}
+        most = None if "all" in request.query else STORM_SHOWN
+        storms = self._frame.context.storms()
+        context = {
+            "heading": "Storm",
+            "views": [storm_view(storm, most) for storm in storms],
+            "counts": {storm.name: len(storm.members) for storm in storms},
+            "paused": {s.name for s in storms if any(one.paused_by for one in s.members)},
+            "said": done,
+            "version": version,
+        }
         return await self._frame.page(request, identity, "storm.html", context)

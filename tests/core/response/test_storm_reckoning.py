@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 
 import pytest
 
 from daemon.core.incident import events as e
 from daemon.core.incident.fold import apply_event
 from daemon.core.incident.state import Incident
+from daemon.core.measurement.problem import Severity
 from daemon.core.response.storm import Storm
 from tests.core.build import HOUR, MINUTE, NOW, healthy, make_incident, make_roster, page_queued
 
 JOINED = e.StormJoined(storm="s", began=NOW)
+STORM_PAGE = page_queued("storm.s.0.ada").model_copy(update={"purpose": "storm", "about": "s"})
 
 
 def member(name: str) -> Incident:
@@ -21,6 +24,12 @@ def member(name: str) -> Incident:
 
 def storm() -> Storm:
     return Storm("s", NOW, NOW + HOUR, tuple(member(f"inc-{n}") for n in range(3)))
+
+
+def told_storm() -> Storm:
+    """The storm after its first page, which told no severity."""
+    known = storm()
+    return known.as_of(apply_event(known.members[0], NOW + MINUTE, STORM_PAGE))
 
 
 def test_a_measurement_of_one_leaves_what_was_reckoned(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,11 +44,60 @@ def test_a_measurement_of_one_leaves_what_was_reckoned(monkeypatch: pytest.Monke
     assert (following.pages, following.told_severity("shop")) == ((), "")
 
 
+def test_a_page_of_its_own_leaves_what_was_reckoned(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = storm()
+    assert (known.pages, known.told_severity("shop")) == ((), "")
+    monkeypatch.setattr(Storm, "_pages", lambda _: pytest.fail("reckoned anew"))
+    monkeypatch.setattr(Storm, "_told_severity", lambda *_: pytest.fail("reckoned anew"))
+    following = known.as_of(apply_event(known.members[2], NOW + MINUTE, page_queued("own")))
+    assert (following.pages, following.told_severity("shop")) == ((), "")
+
+
+def test_a_severity_that_nobody_was_told_leaves_what_was_reckoned(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    known = told_storm()
+    assert known.told_severity("shop") == ""
+    monkeypatch.setattr(Storm, "_told_severity", lambda *_: pytest.fail("reckoned anew"))
+    graver = replace(known.members[1], severity="sev1", severity_rose_at=NOW + HOUR)
+    assert known.as_of(graver).told_severity("shop") == ""
+
+
+@pytest.mark.parametrize(
+    ("severity", "rose_at", "left_at", "team", "known_to_shop"),
+    [
+        ("sev2", NOW, None, "shop", "sev2"),
+        ("sev2", NOW, None, "", "sev2"),
+        ("sev2", NOW + HOUR, NOW + HOUR, "shop", "sev2"),
+        ("sev2", NOW + HOUR, NOW + HOUR, "", ""),
+        ("sev2", NOW + HOUR, None, "shop", ""),
+    ],
+    ids=("told", "told of another's", "called by itself", "another's by itself", "not told"),
+)
+def test_a_severity_that_people_know_of_is_reckoned_at_once(
+    severity: Severity, rose_at: datetime, left_at: datetime | None, team: str, known_to_shop: str
+) -> None:
+    known = told_storm()
+    assert known.told_severity("shop") == ""
+    one = known.members[1]
+    assert one.storm is not None
+    following = known.as_of(
+        replace(
+            one,
+            severity=severity,
+            severity_rose_at=rose_at,
+            storm=replace(one.storm, left_at=left_at),
+            opened=one.opened.model_copy(update={"team": team}),
+        )
+    )
+    assert following.told_severity("shop") == known_to_shop
+    assert following.members[1].severity == severity
+
+
 def test_a_page_of_one_is_reckoned_at_once() -> None:
     known = storm()
     assert known.pages == ()
-    page = page_queued("storm.s.0.ada").model_copy(update={"purpose": "storm", "about": "s"})
-    following = known.as_of(apply_event(known.members[0], NOW + MINUTE, page))
+    following = known.as_of(apply_event(known.members[0], NOW + MINUTE, STORM_PAGE))
     assert [state.queued.page for state in following.pages] == ["storm.s.0.ada"]
     assert known.pages == ()
 
@@ -47,6 +105,7 @@ def test_a_page_of_one_is_reckoned_at_once() -> None:
 def test_whether_somebody_is_wanted_is_what_the_list_says() -> None:
     known, roster = storm(), make_roster()
     assert known.wants(roster) is bool(known.wanting(roster)) is True
+    assert known.foremost is known.waiting[0]
     came = (
         e.ResponderArrived(person="ada", via="cli"),
         e.CommanderAppointed(person="ada", reason="the first responder"),
@@ -56,3 +115,4 @@ def test_whether_somebody_is_wanted_is_what_the_list_says() -> None:
             one = apply_event(one, NOW + MINUTE, event)
         known = known.as_of(one)
     assert known.wants(roster) is bool(known.wanting(roster)) is False
+    assert (known.foremost, known.waiting) == (None, ())
