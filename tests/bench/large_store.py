@@ -5,6 +5,7 @@ pages take."""
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,8 +59,10 @@ async def large_start(folder: Path, tree: Path, build: str) -> LargeStart:
         lay_out(folder, settings=settings, rules=LARGE_RULE, more={"rules/roster.yaml": roster})
         daemon = Daemon(folder, FRESH)
         try:
+            surroundings = {**compiled(tree, folder), "STORM_PAGER": f"{pager}/page"}
+            os.sync()  # else the start waits until the disk has the store that was just made
             began = time.time()
-            daemon.start({**compiled(tree, folder), "STORM_PAGER": f"{pager}/page"})
+            daemon.start(surroundings)
             await _watch(seen, http, daemon, pager, began)
             daemon.stop()
         finally:
