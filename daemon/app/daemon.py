@@ -270,7 +270,7 @@ class Daemon:
             settings, self._repository, self._active, self._observer
         )
         self._conductor = Conductor(
-            self._repository, self._active, stage.dependencies, drills.stage
+            self._repository, self._active, stage.dependencies, drills.stage, self._look_back
         )
         self._replica.serve(self._repository, self._conductor, self._intake)
         self._watchdog = Watchdog(
@@ -332,7 +332,6 @@ class Daemon:
         await self._oncall.begin()
         for orphan in self._oncall.orphans():
             _log.warning("an override is laid over nothing", what=orphan)
-        await self._veterans.begin()
         await self._autonomy.begin()
         await self._storms.begin()
         await self._maintenance.begin()
@@ -360,6 +359,12 @@ class Daemon:
             for task in (service, warming, *tasks.values()):
                 task.cancel()
         _log.info("stopped")
+
+    async def _look_back(self) -> None:
+        """Learn from the newest incidents, most of them closed, what decisions have to know and no
+        alert has to wait for. Raises Temporary, Permanent."""
+        await self._autonomy.catch_up()
+        await self._veterans.begin()
 
     def _parts(self, reload: asyncio.Event) -> dict[str, Coroutine[Any, Any, None]]:
         """What runs side by side as long as the daemon does."""

@@ -9,7 +9,7 @@ lost as if it had crashed there (`daemon.conduct.leases`).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -66,7 +66,7 @@ class _Turn:
 
 
 class Conductor:
-    """Conducts every open incident."""
+    """Conducts every open incident. `prepare` is done before the first is looked at."""
 
     def __init__(
         self,
@@ -74,10 +74,12 @@ class Conductor:
         active: Live[ActiveConfig],
         dependencies: ConductDependencies,
         drills: Callable[[DrillMark], Stage | None] = lambda _: None,
+        prepare: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._repository = repository
         self._dependencies = dependencies
         self._drills = drills
+        self._prepare = prepare
         self._closing = False
         self._conducted: dict[str, asyncio.Task[None]] = {}
         self._given_up: set[str] = set()
@@ -121,7 +123,10 @@ class Conductor:
         be read."""
         while True:
             try:
+                if self._prepare is not None:
+                    await self._prepare()
                 heads = most_urgent_first(await self._repository.journal.open_heads())
+                await self._repository.load_together(heads)
                 unfinished = await reviews.unfinished(self._repository)
             except Temporary as error:
                 _log.error("the store fails; trying again", error=str(error))

@@ -54,6 +54,8 @@ _NEWS = (
 )
 """What happens to one incident of a storm and concerns the one that carries its pages at once; all
 else it sees when it looks again (`storm.STORM_LOOK_AGAIN`)."""
+_GATHERED = (e.StormJoined.__name__, e.PagesReleased.__name__)
+"""What has happened to an open incident that is in a storm, or may be, though it is not new."""
 
 
 @dataclass
@@ -89,16 +91,28 @@ class StormKeeper:
 
     async def begin(self) -> None:
         """Find the storms that went on when the daemon stopped. While the store cannot be read,
-        none is known, and each incident calls for itself."""
+        none is known, and each incident calls for itself.
+
+        Of many that are open only those are read that can be in one: all others would be waited
+        for before an alert is taken."""
         try:
             heads = await self._repository.journal.open_heads()
-            await self._repository.load_together([head.incident for head in heads])
-            for head in heads:
-                await self._recall(head)
+            told = await self._repository.journal.open_with(_GATHERED)
+            await self._recall_all([head for head in heads if head.incident in told])
+            now = self._repository.clock()
+            began = min((storm.began for storm in self._storms.values()), default=now)
+            begin = min(began, now) - self._limits.storm_window
+            late = [head for head in heads if head.opened_at >= begin and head.incident not in told]
+            await self._recall_all(late)
             for storm in self._storms.values():
                 await self._recall_closed(storm)
         except (Temporary, Permanent) as error:
             _log.error("storms of before are not known; each incident pages", error=str(error))
+
+    async def _recall_all(self, heads: Sequence[Head]) -> None:
+        await self._repository.load_together([head.incident for head in heads])
+        for head in heads:
+            await self._recall(head)
 
     async def _read(self, head: Head) -> Incident | None:
         """The incident; None if it cannot be read, for which the others of its storm do not page

@@ -65,7 +65,7 @@ class _Standing:
 
 
 class AutonomyKeeper:
-    """The records of all rules. `begin` comes before anything is decided."""
+    """The records of all rules. `begin` and then `catch_up` come before anything is decided."""
 
     def __init__(
         self, repository: IncidentRepository, notes: Notes, active: Live[ActiveConfig]
@@ -90,10 +90,13 @@ class AutonomyKeeper:
         return self.record(rule).withdrawn_text
 
     async def begin(self) -> None:
-        """Read what was kept, and learn what a crash may have kept from it. Raises Temporary,
-        Permanent."""
+        """Read what was kept. Raises Temporary, Permanent."""
         for rule in self._active.now.rules.rules:
             await self._recall(rule)
+
+    async def catch_up(self) -> None:
+        """Learn from the newest incidents what a crash may have kept from the records. Raises
+        Temporary, Permanent."""
         for head in reversed(await self._repository.journal.heads(_NEWEST)):
             if head.rule in self._active.now.rules.rules:
                 await self._look_at(head.incident)

@@ -185,6 +185,13 @@ class MemoryJournal:
     async def open_heads(self) -> list[Head]:
         return [row for row in self.rows.values() if row.closed_at is None]
 
+    async def open_with(self, kinds: Collection[str]) -> set[str]:
+        return {
+            row.incident
+            for row in await self.open_heads()
+            if any(entry.event.kind in kinds for entry in await self.read(row.incident))
+        }
+
     async def heads(self, limit: int, search: IncidentSearch = ALL_INCIDENTS) -> list[Head]:
         newest = sorted(self.rows.values(), key=lambda r: (r.opened_at, r.incident), reverse=True)
         return [row for row in newest if _fits(row, search)][:limit]

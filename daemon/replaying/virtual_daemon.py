@@ -225,6 +225,7 @@ class VirtualDaemon:
     async def running(self) -> AsyncIterator[VirtualDaemon]:
         """It runs inside; leaving ends it at once, whatever is under way."""
         await self.keeper.begin()
+        await self.keeper.catch_up()
         await self._storms.begin()
         if self._drills is not None:
             await self._drills.begin()

@@ -25,6 +25,7 @@ from daemon.core.ports.journal import (
     SequenceConflict,
 )
 from daemon.core.recovery.guardrails import ActionScope, Freeze, Limits
+from tests.core.build import page_queued
 
 NOW = datetime(2026, 3, 1, 14, 3, 20, 123456, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -195,6 +196,18 @@ class TestJournal:
         assert [h.incident for h in await journal.open_heads()] == ["inc-c", "inc-a"]
         assert await journal.open_incidents() == ["inc-c", "inc-a"]
         assert [h.incident for h in await journal.heads(2)] == ["inc-a", "inc-b"]
+
+    async def test_open_incidents_are_found_by_what_has_happened_to_them(
+        self, journal: Journal
+    ) -> None:
+        for name in ("inc-a", "inc-b", "inc-c"):
+            await opened(journal, name)
+        paged = Draft(at=NOW, event=page_queued())
+        for name, state in (("inc-a", OPEN), ("inc-b", CLOSED)):
+            await journal.append(name, 1, [paged, paged], state)
+        assert await journal.open_with(["PageQueued"]) == {"inc-a"}
+        assert await journal.open_with(["Noted", "PageQueued"]) == {"inc-a", "inc-c"}
+        assert await journal.open_with(["PageDelivered"]) == set()
 
     async def test_reading_goes_on_after_an_entry(self, journal: Journal) -> None:
         await journal.open("inc-1", "k", [note("a"), note("b"), note("c")], OPEN)

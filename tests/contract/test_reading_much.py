@@ -110,6 +110,31 @@ async def test_an_incident_that_is_unreadable_leaves_the_storm_one_page(
     assert {member.id for member in storm.members} == {"inc-1", "inc-2"}
 
 
+async def test_of_many_open_incidents_only_those_of_a_storm_and_the_new_are_read(
+    store: Store,
+) -> None:
+    began = NOW + timedelta(hours=1)
+    joined = e.StormJoined(storm="0301-1500", began=began)
+    released = e.PagesReleased(window="m-1", reason="over", text="it is over")
+    moments: dict[str, tuple[timedelta, tuple[e.Event, ...]]] = {
+        "old": (timedelta(0), ()),
+        "released": (timedelta(0), (released,)),
+        "before": (timedelta(minutes=58), ()),
+        "member-1": (timedelta(hours=1), (joined,)),
+        "member-2": (timedelta(hours=1), (joined,)),
+        "late": (timedelta(minutes=64), ()),
+    }
+    for name, (at, more) in moments.items():
+        await opens(IncidentRepository(store.journal, lambda at=at: NOW + at), name, *more)  # type: ignore[misc]
+    now = began + LIMITS.storm_window + MINUTE
+    repository = IncidentRepository(store.journal, lambda: now)
+    keeper = StormKeeper(repository, replace(LIMITS, storm=1))
+    await keeper.begin()
+    assert {incident.id for incident in repository.known} == moments.keys() - {"old"}
+    (storm,) = keeper.storms
+    assert {member.id for member in storm.members} == {"before", "member-1", "member-2"}
+
+
 async def test_an_incident_that_is_unreadable_keeps_no_daemon_from_starting(
     store: Store, path: Path
 ) -> None:
@@ -120,6 +145,7 @@ async def test_an_incident_that_is_unreadable_keeps_no_daemon_from_starting(
     active = Live(ActiveConfig(RuleBook([make_rule(rule="checkout")]), make_roster()))
     keeper = AutonomyKeeper(fresh(store), store.notes, active)
     await keeper.begin()
+    await keeper.catch_up()
     assert not keeper.withdrawn("checkout")
 
 

@@ -231,6 +231,7 @@ class Replica:
             await news.begin()
             shared_parts = [lease.run, news.run, duties.run]
         await keeper.begin()
+        await keeper.catch_up()
         await storms.begin()
         await maintenance.begin()
         self.repository, self.intake, self.maintenance = repository, intake, maintenance

@@ -308,6 +308,7 @@ class Stage:
             news = NewsKeeper(feed, repository, {})
             await news.begin()
         await keeper.begin()
+        await keeper.catch_up()
         await storms.begin()
         await maintenance.begin()
         daemon = Daemon(

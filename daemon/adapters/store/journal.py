@@ -157,6 +157,14 @@ class SqlJournal:
             select(heads).where(head_is_open).order_by(heads.c.opened_at, heads.c.incident)
         )
 
+    async def open_with(self, kinds: Collection[str]) -> set[str]:
+        """The ids of the open incidents that have an entry of one of these kinds."""
+        opened = select(heads.c.incident).where(head_is_open)
+        told = select(events.c.incident).where(
+            events.c.incident.in_(opened), events.c.kind.in_(kinds)
+        )
+        return await self.database.read(lambda c: set(c.execute(told).scalars()))
+
     async def heads(self, limit: int, search: IncidentSearch = ALL_INCIDENTS) -> list[Head]:
         """The newest heads that fit the search, the newest first."""
         return await self._heads(queries.found(search, limit))

@@ -265,6 +265,9 @@ class Journal(Protocol):
     async def open_heads(self) -> list[Head]:
         """The heads of all open incidents, oldest first."""
 
+    async def open_with(self, kinds: Collection[str]) -> set[str]:
+        """The ids of the open incidents that have an entry of one of these kinds."""
+
     async def heads(self, limit: int, search: IncidentSearch = ALL_INCIDENTS) -> list[Head]:
         """The newest heads that fit the search, the newest first."""
 
