@@ -97,7 +97,9 @@ class AutonomyKeeper:
     async def catch_up(self) -> None:
         """Learn from the newest incidents what a crash may have kept from the records. Raises
         Temporary, Permanent."""
-        for head in reversed(await self._repository.journal.heads(_NEWEST)):
+        heads = await self._repository.journal.heads(_NEWEST)
+        await self._repository.load_together([h.incident for h in heads if h.closed_at is None])
+        for head in reversed(heads):
             if head.rule in self._active.now.rules.rules:
                 await self._look_at(head.incident)
 
