@@ -69,7 +69,7 @@ _Model = TypeVar("_Model", bound=BaseModel)
 class _Wire(BaseModel):
     """Unknown fields are newer Alertmanagers, so they are ignored; absent ones have defaults."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, defer_build=True)
 
 
 class Alert(_Wire):
