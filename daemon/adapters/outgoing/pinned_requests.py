@@ -77,7 +77,8 @@ class _Pinned:
     def request(self, *given: Any, **options: Any) -> None:
         """Send the head and the form at once: for each the thread would give up the interpreter's
         lock, and wait for it again."""
-        self._held = held = []
+        held: list[bytes] = []
+        self._held = held
         try:
             super().request(*given, **options)  # type: ignore[misc]
         finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any, Literal
 
 from daemon.core.alertmanager import Alert, Labels
@@ -307,12 +307,10 @@ class Incident:
         """When the first person came."""
         return self.people.acknowledged_at
 
-    @cached_property
+    @property
     def title(self) -> str:
         """Its headline as it stands: now, worst, since when, how it ended; the alert while nothing
-        can be measured. A drill's says first that it is one, and no other does.
-
-        Worked out once: pages list hundreds that have not changed since they were drawn last."""
+        can be measured. A drill's says first that it is one, and no other does."""
         return self._marked(headline_of(self))
 
     @property
