@@ -22,7 +22,6 @@ from daemon.core.rules.label_names import label_text
 from daemon.core.rules.query_templates import (
     ABSENCE,
     UnsafeLabel,
-    divides,
     functions_called,
     quote,
     render_query,
@@ -118,10 +117,6 @@ class Survey:
     def functions_called(self, template: str) -> frozenset[str]:
         """The functions that a template calls."""
         return functions_called(self._render(template, self.spec.windows[0]))
-
-    def divides(self, template: str) -> bool:
-        """Whether a template that is infinite has divided by zero."""
-        return divides(self._render(template, self.spec.windows[0]))
 
     async def numbers(self, queries: Sequence[str]) -> list[float]:
         """The single numbers that these answer now; without those that have none."""

@@ -75,8 +75,7 @@ async def _evaluated(
     leaves = []
     for leaf in spec.condition.leaves():
         answer = answers[leaf.value or ""]
-        divided = survey.divides(leaf.value or "")
-        leaves.append(LeafSamples(leaf, answer.values, answer.trouble, answer.unseen, divided))
+        leaves.append(LeafSamples(leaf, answer.values, answer.trouble, answer.unseen))
     first, apart = begin.timestamp() - late, step.total_seconds()
     moments = [first + number * apart for number in range(_points(begin, end, step))]
     return Evaluation(spec.condition, leaves, moments)

@@ -7,7 +7,7 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
 from io import StringIO
@@ -340,6 +340,15 @@ async def test_what_cannot_be_watched_is_said(
     assert (ended.code, told in ended.err) == (code, True)
 
 
+@pytest.fixture
+def heeds_ctrl_c() -> Iterator[None]:
+    """Whoever starts the tests in the background has them, and what they start, ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeds_ctrl_c")
 async def test_ctrl_c_ends_it_well(rig: Rig) -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable,

@@ -3,8 +3,7 @@
 There are three answers: it holds, it does not, or that cannot be told. What cannot be told decides
 nothing: `any` holds if one part surely does, `all` does not if one part surely does not, and
 otherwise nobody knows (Kleene's three-valued logic). NaN compares false in PromQL; here it is no
-number, so nothing is told by it. Infinity is one where it is a latency beyond the largest bucket,
-which is above; of a division it is none, for that was by zero.
+number, so nothing is told by it. Infinity is one: a latency beyond the largest bucket is above.
 """
 
 from __future__ import annotations
@@ -32,22 +31,18 @@ class LeafSamples:
     `trouble`: why none of it is to be believed. `unseen`: nothing that the query selects had a
     sample in the whole look-back, and it answers all the same (`absent(…)`, `… or vector(0)`).
     Then it is believed where it holds, for that may be how an absence is told, and never where it
-    does not: a selector with a typing error looks the same. `divided`: where it is infinite, it has
-    divided by zero.
+    does not: a selector with a typing error looks the same.
     """
 
     leaf: Threshold
     values: Sequence[float | None]
     trouble: Unmeasurable | None = None
     unseen: bool = False
-    divided: bool = False
 
     def number(self, index: int) -> float | None:
         """The number at that moment; None where there is none."""
         value = self.values[index]
-        if value is None or math.isnan(value) or (self.divided and math.isinf(value)):
-            return None
-        return value
+        return None if value is None or math.isnan(value) else value
 
     def holds(self, index: int) -> TruthValue:
         """Whether the leaf holds at that moment."""
@@ -64,9 +59,6 @@ class LeafSamples:
         value, query = self.values[index], self.leaf.value
         if value is None:
             return Unmeasurable("no_data", "empty_answer", f"{query} answers nothing now")
-        if self.divided and math.isinf(value):
-            text = f"{query} answered {value:+}: it divides by zero, which is no number to compare"
-            return Unmeasurable("query_error", "not_a_number", text)
         if math.isnan(value):
             text = f"{query} answered {number_text(value)}, which is no number to compare"
             return Unmeasurable("query_error", "not_a_number", text)

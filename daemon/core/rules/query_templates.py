@@ -41,7 +41,6 @@ _GO_REGEX_SPECIAL = re.compile(r"([\\.+*?()|\[\]{}^$])")
 WINDOW = "window"
 ABSENCE = frozenset({"absent", "absent_over_time"})
 """The PromQL functions that ask whether there are series at all."""
-_DIVISIONS = frozenset({"/", "%"})
 _OPERATORS = {"Equal": "=", "NotEqual": "!=", "Re": "=~", "NotRe": "!~"}
 
 
@@ -161,17 +160,6 @@ def functions_called(query: str) -> frozenset[str]:
     """The functions that a rendered query calls, by name. Raises ValueError if it is not PromQL."""
     nodes = every(promql_parser.parse(query))
     return frozenset(node.func.name for node in nodes if isinstance(node, promql_parser.Call))
-
-
-@lru_cache(maxsize=1024)
-def divides(query: str) -> bool:
-    """Whether a rendered query that is infinite has divided by zero: it divides, and takes no
-    quantile, which is infinite beyond the largest bucket. Raises ValueError if it is not PromQL."""
-    nodes = every(promql_parser.parse(query))
-    operators = {str(node.op) for node in nodes if isinstance(node, promql_parser.BinaryExpr)}
-    return not _DIVISIONS.isdisjoint(operators) and "histogram_quantile" not in functions_called(
-        query
-    )
 
 
 def matcher_operator(matcher: promql_parser.Matcher) -> str:

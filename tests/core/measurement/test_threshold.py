@@ -70,16 +70,6 @@ def test_a_leaf_compares_as_it_is_written(
     assert states(evaluated({"value": "a", **bounds}, does_not)) == [False] * len(does_not)
 
 
-def test_what_was_divided_by_zero_is_no_number() -> None:
-    leaf = condition({"value": "a / b", "above": 90})
-    values = [math.inf, -math.inf, 91.0, math.inf]
-    known = Evaluation(leaf, [LeafSamples(leaf, values, divided=True)], [1.0, 2.0, 3.0, 4.0])
-    assert states(known) == [None, None, True, None]
-    trouble = known.why_unreadable()
-    assert trouble.reason == "not_a_number"
-    assert "a / b answered +inf: it divides by zero" in trouble.text
-
-
 def test_what_is_no_number_tells_nothing() -> None:
     assert states(evaluated({"value": "a", "below": 5}, [None, math.nan, 1.0])) == [
         None,

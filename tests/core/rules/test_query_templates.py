@@ -14,7 +14,6 @@ from daemon.core.rules.query_templates import (
     TemplateError,
     UnsafeLabel,
     check_query,
-    divides,
     functions_called,
     names_in,
     quote,
@@ -256,19 +255,3 @@ def test_the_functions_that_a_query_calls_are_told_from_its_metrics(
     query: str, called: set[str]
 ) -> None:
     assert functions_called(query) == called
-
-
-@pytest.mark.parametrize(
-    ("query", "divided"),
-    [
-        ("sum(used) / sum(limit)", True),
-        ("100 * (sum(used) / sum(limit))", True),
-        ("count(a) % count(b)", True),
-        ("histogram_quantile(0.9, sum by (le) (rate(x_bucket[5m]))) / 1000", False),
-        ("max(used)", False),
-        ("job:latency:p99", False),
-        ("sum(a) * 2 - sum(b)", False),
-    ],
-)
-def test_infinity_is_of_a_division_or_of_a_quantile(query: str, divided: bool) -> None:
-    assert divides(query) is divided
