@@ -117,6 +117,7 @@ async def test_a_drill_is_scored_end_to_end(
     daemon = make_daemon(laid_out(tmp_path)).start()
     run = begun(daemon)
     incident = await incident_of(http, daemon, run)
+    await until("the call", lambda: daemon.logged("PAGE"))
     command(daemon, "ack", incident)
     found = await ended(http, daemon, run, 60)
     assert found["report"]["ending"] == "finished"
