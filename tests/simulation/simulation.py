@@ -184,13 +184,14 @@ class _Simulation:
 
     def _away(self, fault: Fault) -> None:
         """One replica stands still or does not reach the store; the others and the world go on."""
-        replica = self.replicas[int(fault.what)]
-        if replica.life is None or replica.life.asleep:
+        replica, suspended = self.replicas[int(fault.what)], fault.kind == "replica suspended"
+        # One that is asleep cannot be suspended, and may find itself cut off when it wakes.
+        if replica.life is None or (suspended and replica.life.asleep):
             return
         self._tell(f"{replica.life}: {fault.kind} for {fault.lasts:.1f} s")
         replica.away(self.loop.now, self.loop.now + fault.lasts)
         replica.life.was_away.append((self.loop.now, self.loop.now + fault.lasts))
-        if fault.kind == "replica suspended":
+        if suspended:
             self.outside.met.add("replica suspended")
             self.loop.suspend(replica.life, fault.lasts)
 
