@@ -57,7 +57,7 @@ def test_every_invariant_holds(part: int) -> None:
         pytest.param(100233, id="an incident given up before it was begun was nobody's for ever"),
         pytest.param(22829, id="a replica rang just when another one told late that it had rung"),
         pytest.param(110123, id="the store was away for all, and another replica went on first"),
-        pytest.param(700235, id="it was asleep when it was cut off, and awake before that was over"),
+        pytest.param(700235, id="it was cut off while it slept, and awake before that was over"),
         pytest.param(399, id="a lease that a clock's jump had ended was won back over a page"),
         pytest.param(310059, id="a lease that a clock's jump had ended was won back in an update"),
         pytest.param(50464, id="a closed incident was to be woken by a note in the store"),
