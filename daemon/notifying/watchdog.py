@@ -15,6 +15,7 @@ from daemon.core.incident import events as e
 from daemon.core.incident.occasions import occasion_of
 from daemon.core.incident.state import Incident
 from daemon.core.ports.notification import Links
+from daemon.core.ports.replicas import NotOurs, NotOwner
 from daemon.core.response.open_pages import still_relevant, unattended
 from daemon.core.response.paging import direct_page, headline
 from daemon.core.response.storm_decision import storm_unattended
@@ -86,6 +87,9 @@ class Watchdog:
                 if why:
                     suspected[incident.id] = why
                 await self._deliver_stuck(incident)
+            except (NotOwner, NotOurs) as refusal:
+                # Its new owner's watchdog looks at it; ours goes on with the others.
+                _log.warning("this incident is looked at elsewhere", why=str(refusal))
             except (Permanent, ValueError, UnknownIncident) as error:
                 _log.error("an incident is unreadable", error=str(error))
             except Exception:
