@@ -33,13 +33,17 @@ def is_running(mark: str) -> bool:
 
 
 async def outlive(mark: str, timeout: timedelta) -> bool:
-    """Wait until that command has ended. At the timeout it is ended, as who began it would have;
-    False if it is not ours to end."""
+    """Wait until that command has ended; False if it is still at work after the timeout."""
     clock = asyncio.get_running_loop().time
     deadline = clock() + timeout.total_seconds()
     # It is nobody's child any more, so nothing announces its end.
     while is_running(mark):
         if clock() >= deadline:
-            return await stop_group(int(mark.partition(" ")[0]))
+            return False
         await asyncio.sleep(_LOOK_EVERY)
     return True
+
+
+async def end(mark: str) -> bool:
+    """End it, as who began it would have at its timeout. False if it is not ours to end."""
+    return await stop_group(int(mark.partition(" ")[0]))

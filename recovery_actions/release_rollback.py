@@ -39,7 +39,7 @@ from recovery_actions.commands import (
     why_not_allowed,
     why_not_runnable,
 )
-from recovery_actions.left_running import is_running, mark_of, outlive
+from recovery_actions.left_running import end, is_running, mark_of, outlive
 from recovery_actions.reasons import ActionReason, NotReady, as_outcome, ending
 from recovery_actions.releases import DirectoryText, ReleaseDirectory, release_target
 from recovery_actions.workshop import Workshop
@@ -152,6 +152,9 @@ class ReleaseRollback:
             return None
         await context.progress("waiting for the restart that was begun before")
         if await outlive(mark, params.restart_timeout):
+            return None
+        context.must_act()
+        if await end(mark):
             return None
         text = f"{shown_command(params.restart)} was begun before, and cannot be stopped"
         return ending(result="failed", reason="restart_timeout", detail=text)

@@ -6,15 +6,17 @@ import asyncio
 import json
 import os
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from daemon.core.ports.replicas import NotOurs
 from daemon.core.values.outcome import Temporary
 from recovery_actions.contract import context, until
-from recovery_actions.left_running import is_running, mark_of
+from recovery_actions.left_running import end, is_running, mark_of
 from recovery_actions.releases import ReleaseDirectory, ReleaseWatch
 from recovery_actions.workshop import Workshop
 from tests.contract.test_actions_release_rollback import Shop
@@ -181,6 +183,25 @@ async def test_a_restart_left_hanging_is_ended_before_the_next(tmp_path: Path) -
     assert (await shop.run(context(), restart_timeout="2s")).result == "done"
     assert not is_running(left)
     assert len(shop.restarts) == 2
+
+
+async def test_a_restart_left_hanging_is_not_ended_by_who_may_act_no_more(tmp_path: Path) -> None:
+    """Its lease went while it waited: the next owner decides."""
+    shop = Shop(tmp_path, restart="sleep 30")
+    task = asyncio.create_task(shop.run(context()))
+    await until(lambda: shop.restarts and shop.releases.running("step-1"))
+    left = shop.releases.running("step-1")
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    def over() -> None:
+        raise NotOurs("the lease is over")
+
+    with pytest.raises(NotOurs):
+        await shop.run(replace(context(), must_act=over), restart_timeout="80ms")
+    assert is_running(left)
+    assert await end(left)
 
 
 def test_a_process_that_has_the_number_now_is_another() -> None:
