@@ -38,7 +38,7 @@ async def double() -> AsyncIterator[PrometheusDouble]:
 
 
 @contextmanager
-def asking(url: str, timeout: float = 2.0, concurrency: int = 4) -> Iterator[Prometheus]:
+def asking(url: str, timeout: float = 60.0, concurrency: int = 4) -> Iterator[Prometheus]:
     """The adapter under test, with a token."""
     headers = {"Authorization": f"Bearer {TOKEN}"}
     prometheus = Prometheus(HttpAccess(url, headers=headers), timeout, concurrency)
