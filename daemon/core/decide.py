@@ -86,7 +86,7 @@ def decide(
     if people.record:
         return service | people
     # Without its rule nothing says what to ask.
-    dossier = dossier_due(incident) if rule is not None else Decision()
+    dossier = dossier_due(incident, surroundings.storm) if rule is not None else Decision()
     due = _deliveries(incident, surroundings.storm) | service | people | paging | dossier
     return due | _counterparts(incident)
 

@@ -1,15 +1,24 @@
-"""When a dossier is gathered: once fast recovery has ended, or by the Commander's order."""
+"""When a dossier is gathered: once fast recovery has ended, or by the Commander's order.
+
+Of a storm not all at once: hundreds of dossiers ask for the same curves, of a Prometheus that has
+enough to do, and one person reads none of them.
+"""
 
 from __future__ import annotations
 
 from daemon.core.decision import Decision, GatherDossier
 from daemon.core.incident.state import Incident
+from daemon.core.response.storm import Storm
 
 MOST_DOSSIERS = 10
 """So many at the most are gathered for one incident: each is kept in its journal."""
 
+FIRST_OF_A_STORM = 10
+"""So many of a storm's open incidents, the oldest, are looked into while it goes on; each that
+closes makes room for the next, and whatever was ordered is done."""
 
-def dossier_due(incident: Incident) -> Decision:
+
+def dossier_due(incident: Incident, storm: Storm | None) -> Decision:
     """Gather it, if that is due; once for each time that it is.
 
     It is due once diagnosis is open or service restored, anew after a relapse, and whenever it was
@@ -18,7 +27,10 @@ def dossier_due(incident: Incident) -> Decision:
     known = incident.causes
     if incident.confirmed is None or incident.closed is not None or not incident.rule:
         return Decision()
-    ended = incident.diagnosis is not None or incident.recovered_at is not None
+    ended = incident.recovered_at is not None or (
+        incident.diagnosis is not None
+        and (storm is None or storm.is_among_first(incident, FIRST_OF_A_STORM))
+    )
     if known.dossier_at is None:
         due = ended or known.ordered_at is not None
     else:

@@ -70,6 +70,11 @@ class Storm:
             self._places.update((member.id, n) for n, member in enumerate(self.members))
         return self._places.get(incident.id)
 
+    def is_among_first(self, incident: Incident, most: int) -> bool:
+        """Whether it is one of so many of its oldest open incidents, or none of it any more."""
+        place = self._place(incident)
+        return place is None or place < most
+
     def _reckons_alike(self, before: Incident, after: Incident) -> bool:
         """Whether the storm's pages and what people were told are the same with either: most of
         what happens to its incidents is a measurement, or a page of their own, and each of hundreds

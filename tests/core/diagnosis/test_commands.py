@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -15,13 +16,14 @@ from daemon.core.diagnosis.commands import (
     OrderDiagnosis,
     RequestHelp,
 )
-from daemon.core.diagnosis.due import MOST_DOSSIERS, dossier_due
+from daemon.core.diagnosis.due import FIRST_OF_A_STORM, MOST_DOSSIERS, dossier_due
 from daemon.core.diagnosis.explain import hypotheses_from
 from daemon.core.incident import events as e
 from daemon.core.incident.dossier import DiagnosisFinding, Dossier
 from daemon.core.incident.state import Incident
 from daemon.core.reporting.now_and_next import doing
 from daemon.core.response.commands import EngageTeam
+from daemon.core.response.storm import Storm
 from tests.commanding import NotPossible, given
 from tests.core.build import HOUSE, MINUTE, NOW, confirmed, make_incident, make_rule, opening
 
@@ -62,8 +64,29 @@ def happened(*events: e.Event) -> Incident:
     ],
 )
 def test_a_dossier_is_due_once_for_each_time(events: tuple[e.Event, ...], due: bool) -> None:
-    effects = dossier_due(happened(*events)).effects
+    effects = dossier_due(happened(*events), None).effects
     assert effects == ((GatherDossier(),) if due else ())
+
+
+@pytest.mark.parametrize(
+    ("events", "waits"),
+    [
+        ((OPENED,), True),
+        ((OPENED, RECOVERED), False),  # by then the metrics have little else to do
+        ((OPENED, ORDERED), False),
+    ],
+)
+def test_of_a_storm_the_first_are_looked_into(events: tuple[e.Event, ...], waits: bool) -> None:
+    many = happened(confirmed(), *events)
+    members = tuple(replace(many, id=f"inc-{n}") for n in range(FIRST_OF_A_STORM + 2))
+    storm = Storm("s", NOW, NOW + MINUTE, members)
+    late = [bool(dossier_due(one, storm).effects) for one in members[FIRST_OF_A_STORM:]]
+    assert all(dossier_due(one, storm).effects for one in members[:FIRST_OF_A_STORM])
+    assert late == [not waits] * 2
+    # One that closes makes room; and what is none of it waits for nobody.
+    shorter = replace(storm, members=members[2:], _places={})
+    assert all(dossier_due(one, shorter).effects for one in shorter.members)
+    assert dossier_due(replace(many, id="else"), storm).effects
 
 
 def test_the_commander_orders_it_once_until_it_is_there() -> None:
