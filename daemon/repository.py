@@ -178,7 +178,7 @@ class IncidentRepository:
             self.ownership.lost(incident, "")
             raise
         if incident not in self._known:  # else somebody has found it, and perhaps changed it
-            self._remember(opened)
+            self._keep(opened)
         self._notify(None, opened, events)
         if self.ownership.owns(incident):
             self.opened.put_nowait(incident)

@@ -9,9 +9,11 @@ they hear of each other.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 
@@ -37,6 +39,8 @@ _log = structlog.get_logger()
 _MOST_FORMER = 200
 """So many older incidents are looked through for pages of a storm after a restart."""
 _AFTER = timedelta(milliseconds=1)
+_TOGETHER_SECONDS = 0.5
+"""So soon the one that carries a storm's pages hears of all that opened meanwhile."""
 _NEWS = (
     e.CommanderAppointed,
     e.CommandVacated,
@@ -63,6 +67,7 @@ class _Gathered:
     """A storm in the making. `members`: when each that is open was opened; `closed`: those that
     are not, and have carried its pages; `snapshot`: as it was put together last, while it holds;
     `readings`: how many of the repository's it is known to have stood after.
+    `told`: when its lead hears of what has opened since it looked.
     `seen`: each member as it stood when it was seen last, for one that is just read anew, because
     another replica has had it, is part of the storm all the while."""
 
@@ -73,6 +78,7 @@ class _Gathered:
     closed: dict[str, Incident] = field(default_factory=dict)
     snapshot: Storm | None = None
     readings: int = -1
+    told: asyncio.TimerHandle | None = None
     seen: dict[str, Incident] = field(default_factory=dict)
 
 
@@ -232,8 +238,10 @@ class StormKeeper:
     def _add(self, storm: _Gathered, incident: str, at: datetime) -> None:
         storm.members[incident] = at
         self._storm_of[incident] = storm.name
-        storm.snapshot = None
-        self._see(storm, incident)
+        if self._see(storm, incident) is not None:
+            storm.snapshot = None
+        elif storm.snapshot is not None:  # it is opened in a moment, and joins as the newest
+            storm.snapshot = replace(storm.snapshot, joins_until=self._joins_until(storm))
 
     def _see(self, storm: _Gathered, incident: str) -> Incident | None:
         """A member of it as it stands."""
@@ -299,19 +307,40 @@ class StormKeeper:
             return
         if after.id in storm.members:
             storm.seen[after.id] = after
-        known = storm.snapshot
-        if known is not None and before is not None and _stays(before, after):
-            following = known.as_of(after)
-            storm.snapshot = following if following is not known else None
-        else:
-            storm.snapshot = None
+        storm.snapshot = self._following(storm, before, after)
         if after.closed is not None:
             self._keep_closed(storm, after)
             self._drop(after.id)
         if any(isinstance(event, _NEWS) for event in events):
             current = self._current(storm)
             if current is not None and current.lead.id != after.id:
-                self._repository.ring(current.lead.id)
+                self._tell_lead(storm, current.lead.id, at_once=before is not None)
+
+    def _tell_lead(self, storm: _Gathered, lead: str, *, at_once: bool) -> None:
+        """Have the one that carries the storm's pages look; not anew for each of hundreds that
+        open within a moment."""
+        if at_once:
+            self._repository.ring(lead)
+        elif storm.told is None or storm.told.when() <= asyncio.get_running_loop().time():
+            look = partial(self._repository.ring, lead)
+            storm.told = asyncio.get_running_loop().call_later(_TOGETHER_SECONDS, look)
+
+    def _following(
+        self, storm: _Gathered, before: Incident | None, after: Incident
+    ) -> Storm | None:
+        """The snapshot of before, as it stands by now; None if it is to be put together anew."""
+        known = storm.snapshot
+        if known is None or after.closed is not None:
+            return None
+        if before is None:
+            return known.joined_by(after) if _joins_last(storm, known, after) else None
+        if before.organization.merging is not after.organization.merging:
+            return None
+        following = known.as_of(after)
+        return following if following is not known else None
+
+    def _joins_until(self, storm: _Gathered) -> datetime:
+        return storm.newest + self._limits.storm_window
 
     # ── looking up ───────────────────────────────────────────────────────────────────────────
 
@@ -348,8 +377,8 @@ class StormKeeper:
         if gathered.readings == self._repository.readings:
             return True
         gathered.readings = self._repository.readings
-        at_hand = self._repository.at_hand
-        return all(at_hand(member.id) in (None, member) for member in storm.members)
+        known = ((self._repository.at_hand(member.id), member) for member in storm.members)
+        return all(now is None or now is member for now, member in known)
 
     def _put_together(self, storm: _Gathered) -> Storm:
         order = sorted(storm.members, key=lambda name: (storm.members[name], name))
@@ -360,7 +389,7 @@ class StormKeeper:
         return Storm(
             name=storm.name,
             began=storm.began,
-            joins_until=storm.newest + self._limits.storm_window,
+            joins_until=self._joins_until(storm),
             members=tuple(one for one in found if one.organization.merging is None),
             closed=(*storm.closed.values(), *merging),
         )
@@ -373,9 +402,12 @@ class StormKeeper:
             self._repository.ring(incident)
 
 
-def _stays(before: Incident, after: Incident) -> bool:
-    """Whether it is among the members of its storm as it was before."""
-    return after.closed is None and before.organization.merging is after.organization.merging
+def _joins_last(storm: _Gathered, known: Storm, opened: Incident) -> bool:
+    """Whether an incident that is just opened is the newest of its storm."""
+    if not known.members or opened.id not in storm.members or opened.organization.merging:
+        return False
+    last = known.members[-1].id
+    return (storm.members[last], last) < (storm.members[opened.id], opened.id)
 
 
 async def acknowledge_storm(

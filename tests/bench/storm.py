@@ -29,6 +29,16 @@ LOOK_EVERY = 0.25
 PROBE_EVERY = 0.02
 LONGEST = 120.0
 """So many seconds are waited for the last page."""
+EVERYTHING = """
+import daemon, recovery_actions
+from importlib import import_module
+from pkgutil import walk_packages
+for package in (daemon, recovery_actions):
+    for module in walk_packages(package.__path__, f"{package.__name__}."):
+        if not module.name.endswith("__main__"):
+            import_module(module.name)
+"""
+"""What is imported late is compiled with all that it imports, too."""
 
 
 @dataclass
@@ -88,7 +98,7 @@ def compiled(tree: Path, folder: Path) -> dict[str, str]:
     cache = {"PYTHONPYCACHEPREFIX": str(folder / "compiled"), "PYTHONDONTWRITEBYTECODE": ""}
     env = {"PYTHONPATH": str(tree), **cache}
     subprocess.run(
-        (sys.executable, "-c", "import daemon.app"),
+        (sys.executable, "-c", EVERYTHING),
         check=True,
         cwd=folder,
         env={**os.environ, **env},

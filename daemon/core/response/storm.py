@@ -70,6 +70,17 @@ class Storm:
             self._places.update((member.id, n) for n, member in enumerate(self.members))
         return self._places.get(incident.id)
 
+    def joined_by(self, incident: Incident) -> Storm:
+        """The storm with one more, which is the newest of it: nothing is reckoned anew for each of
+        hundreds that people know nothing of yet."""
+        known = incident.severity or incident.pages
+        return replace(
+            self,
+            members=(*self.members, incident),
+            _reckoned=_Reckoned() if known else self._reckoned,
+            _places={},
+        )
+
     def is_among_first(self, incident: Incident, most: int) -> bool:
         """Whether it is one of so many of its oldest open incidents, or none of it any more."""
         place = self._place(incident)

@@ -116,3 +116,24 @@ def test_whether_somebody_is_wanted_is_what_the_list_says() -> None:
         known = known.as_of(one)
     assert known.wants(roster) is bool(known.wanting(roster)) is False
     assert (known.foremost, known.waiting) == (None, ())
+
+
+def test_one_more_that_opens_leaves_what_was_reckoned(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = told_storm()
+    assert len(known.pages) == 1
+    assert known.told_severity("shop") == ""
+    monkeypatch.setattr(Storm, "_pages", lambda _: pytest.fail("reckoned anew"))
+    monkeypatch.setattr(Storm, "_told_severity", lambda *_: pytest.fail("reckoned anew"))
+    newest = member("inc-3")
+    following = known.joined_by(newest)
+    assert following.members == (*known.members, newest)
+    assert (len(following.pages), following.told_severity("shop")) == (1, "")
+    assert following.as_of(newest) is following
+    assert [following.is_among_first(m, 3) for m in following.members] == [True] * 3 + [False]
+
+
+def test_one_more_that_has_called_already_is_reckoned() -> None:
+    paged = replace(apply_event(member("inc-3"), NOW + MINUTE, STORM_PAGE), id="inc-3")
+    known = storm()
+    assert known.pages == ()
+    assert len(known.joined_by(paged).pages) == 1
