@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -24,8 +24,10 @@ from daemon.core.incident.fold import apply_event
 from daemon.core.measurement.problem import ProblemReason, ProblemVerdict, RecoveryReading
 from daemon.core.recovery.approvals import Approvals
 from daemon.core.recovery.guardrails import Guard
+from daemon.core.recovery.lifecycle import next_action
 from daemon.core.recovery.plan import Outlook
 from daemon.core.recovery.situation import Surroundings
+from daemon.core.response.storm import Storm
 from daemon.core.rules.rule import Rule
 from tests import commanding
 from tests.core.build import (
@@ -484,3 +486,24 @@ def test_no_dossier_is_asked_for_by_a_rule_that_is_gone() -> None:
     for rule in (RULE, None):
         _, decision = settle_decision(incident, rule, around(rule), NOW)
         assert (GatherDossier() in decision.effects) == (rule is not None)
+
+
+def test_the_more_of_a_storm_is_open_the_more_rarely_each_is_read_again() -> None:
+    """A lone one at its rule's pace; five of a storm's a second, and none more often for it."""
+    opened = e.DiagnosisOpened(reason="no_plan", text="x")
+    told = (ago(0.2), confirmed()), (ago(0.1), opened), read(impaired(ago(0.1)))
+    rule = make_rule(recover=())
+    incident = make_incident((OPENED, opening("checkout")), ALERTS, *CAME, *told)
+    again = {}
+    for many in (0, 2, 400):
+        members = (incident, *(replace(incident, id=f"other-{n}") for n in range(many)))
+        storm = Storm("s", OPENED, NOW + HOUR, members) if many else None
+        surroundings = replace(around(rule), storm=storm)
+        again[many] = next_action(incident, rule, surroundings, NOW).wake_at
+    lone = again[0]
+    assert lone is not None
+    assert again[2] == lone
+    assert again[400] == ago(0.1) + 401 * timedelta(seconds=0.2)
+    assert again[400] > lone
+    late = next_action(incident, rule, surroundings, NOW + 2 * MINUTE)
+    assert late.effects == (ReadRecovery(0),)

@@ -35,12 +35,15 @@ from daemon.core.recovery.step_answers import (
     StartStep,
 )
 from daemon.core.response.paging import direct_page, headline
+from daemon.core.response.storm import Storm
 from daemon.core.rules.rule import Rule
 
 LOOK_AGAIN = timedelta(seconds=15)
 """How soon a refusal that time or others may lift is looked at again."""
 MEASURED_SOON = timedelta(seconds=3)
 """As soon another incident that has just opened may have been measured."""
+STORM_READINGS_APART = timedelta(seconds=0.2)
+"""So far apart the incidents of a storm are read again while nothing is done about them."""
 FRESH = timedelta(seconds=30)
 """The age up to which a measurement may be acted upon; two of the shortest windows if longer."""
 
@@ -68,7 +71,7 @@ def next_action(
     if back:
         return back
     if (incident.diagnosis is not None or incident.paused_by) and not has_steps:
-        return _reread(incident, rule, now)
+        return _reread(incident, rule, surroundings.storm, now)
     return _recover(incident, rule, surroundings, now)
 
 
@@ -120,7 +123,7 @@ def _recover(incident: Incident, rule: Rule, surroundings: Surroundings, now: da
         surroundings.dependencies,
         surroundings.withdrawn,
     )
-    again = _again(incident, rule, now)
+    again = _again(incident, rule, surroundings.storm, now)
     match step:
         case Skip():
             return recording(e.StepSkipped(step=step.step, reason=step.reason, text=step.text))
@@ -193,11 +196,11 @@ def _observed(
     )
 
 
-def _again(incident: Incident, rule: Rule, now: datetime) -> Decision:
+def _again(incident: Incident, rule: Rule, storm: Storm | None, now: datetime) -> Decision:
     """How the metrics are watched while a step waits."""
     if incident.confirmed is None:
         return _observe(incident, rule, now)
-    return _reread(incident, rule, now)
+    return _reread(incident, rule, storm, now)
 
 
 def _withheld(incident: Incident, step: StartStep, again: Decision) -> Decision:
@@ -257,12 +260,16 @@ def _watch(incident: Incident, rule: Rule, surroundings: Surroundings, now: date
     return Decision(effects=(ReadRecovery(0),)) if now >= again else Decision(wake_at=again)
 
 
-def _reread(incident: Incident, rule: Rule, now: datetime) -> Decision:
-    """Keep an eye on the metrics while people decide; at once if a change was told."""
+def _reread(incident: Incident, rule: Rule, storm: Storm | None, now: datetime) -> Decision:
+    """Keep an eye on the metrics while people decide; at once if a change was told. Of a storm the
+    more rarely, the more of it is open: Prometheus has enough to do."""
     if incident.unweighed:
         return Decision(effects=(ReadRecovery(0),))
     at = incident.evidence[0] if incident.evidence else incident.opened_at
-    again = at + verification.pace(rule, incident.confirmed_at or incident.opened_at, now)
+    pace = verification.pace(rule, incident.confirmed_at or incident.opened_at, now)
+    if storm is not None:
+        pace = max(pace, len(storm.members) * STORM_READINGS_APART)
+    again = at + pace
     return Decision(effects=(ReadRecovery(0),)) if now >= again else Decision(wake_at=again)
 
 
