@@ -221,7 +221,7 @@ async def test_cancelling_during_the_switch_waits_for_it(
 
     def slow(*arguments: Any) -> bool:
         entered.set()
-        go.wait(10)
+        go.wait(60)
         return switch(*arguments)
 
     monkeypatch.setattr(ReleaseDirectory, "switch", slow)

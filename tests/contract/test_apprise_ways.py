@@ -23,7 +23,7 @@ from tests.contract.calls import SECRET, message, page
 from tests.doubles.serving import Double
 from tests.loopback import LOOPBACK
 
-SOON = 3.0
+SOON = 60.0
 """Seconds; apprise's pacing of this service would take 104 for twenty pages."""
 
 

@@ -86,7 +86,7 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 
 @pytest.fixture
 def subject(session: aiohttp.ClientSession, tmp_path: Path) -> Feeds:
-    return Feeds(session, tmp_path / "calendars", timeout=5, clock=lambda: NOW)
+    return Feeds(session, tmp_path / "calendars", timeout=60, clock=lambda: NOW)
 
 
 async def refused(subject: Feeds, kind: type[Exception], url: str, said: str) -> None:

@@ -37,7 +37,7 @@ async def test_others_are_answered_while_the_first_who_looks_waits() -> None:
     def load() -> Loaded:
         loads.append(1)
         loop.call_soon_threadsafe(begun.set)
-        assert over.wait(10)
+        assert over.wait(60)
         return routes
 
     async with served(LateRoutes(load)) as client:

@@ -25,7 +25,7 @@ from tests.contract.rig import ADA, BO, Rig, rigged
 from tests.contract.visitor import give_token
 from tests.stories.stage import alert, body
 
-PATIENCE = 5
+PATIENCE = 60
 
 
 @pytest.fixture

@@ -59,7 +59,7 @@ def office(double: MailServer, way: str, password: str = PASSWORD) -> PostOffice
         password,
         starttls=way == "starttls",
         tls=way == "tls",
-        timeout=5,
+        timeout=60,
     )
 
 

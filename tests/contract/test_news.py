@@ -22,7 +22,7 @@ from daemon.watching.news import NewsKeeper
 from daemon.web.site.event_stream import ChangeCounter, PageVersion
 from tests.fakes import START
 
-PATIENCE = 10
+PATIENCE = 60
 OPENED = e.IncidentOpened(
     key="shop", rule="shop-errors", group_labels={}, title="shop fails", team="shop"
 )

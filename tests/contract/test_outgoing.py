@@ -56,7 +56,7 @@ from recovery_actions.kubernetes.names import Resource
 from recovery_actions.workshop import Cluster, GitHosting, Workshop
 from tests.contract.calls import AT, message, page
 
-SECONDS = 5
+SECONDS = 60
 DRAFT = IssueDraft("m-1", "Test it", "Test it", "1124-0200", 1, "ada", None, "http://s/i")
 SAFE, INNER = "127.0.0.2", "127.0.0.1"
 """Two doors of this machine: what is allowed for a test, and what nobody may reach."""

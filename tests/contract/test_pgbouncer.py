@@ -18,7 +18,7 @@ from tests.fakes import START
 from tests.pgbouncer import pgbouncer
 
 LEASE = timedelta(seconds=15)
-PATIENCE = 20
+PATIENCE = 60
 
 
 @pytest.fixture

@@ -354,7 +354,7 @@ class TestFailures:
             return web.json_response(vector())
 
         double.instead = first_alone
-        with asking(double.url, timeout=1.0, concurrency=1) as prometheus:
+        with asking(double.url, timeout=2.0, concurrency=1) as prometheus:
             asked = [prometheus.instant(QUERY, NOW) for _ in range(3)]
             got = await asyncio.gather(*asked, return_exceptions=True)
         ends.set()

@@ -165,7 +165,7 @@ class Bench(Observer):
         self.reading += 1
         self.began.set()
         self.at_once = max(self.at_once, self.reading)
-        self.gate.wait(10)
+        self.gate.wait(60)
         self.reading -= 1
         if self.wrong is not None:
             raise self.wrong
