@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from daemon.core.values.pattern_words import PATTERN_WORDS
 from daemon.core.values.units import Frozen, format_duration
 
 Path = tuple[str | int, ...]
@@ -229,6 +230,8 @@ def _explain(problem: Any, model: type[BaseModel], given: str) -> str:
         return "is empty; at least one is needed"
     if kind == "value_error":
         return message.removeprefix("Value error, ")
+    if kind == "string_pattern_mismatch":
+        message = PATTERN_WORDS.get(problem["ctx"]["pattern"], message)
     message = _SHAPES.get(kind, message)
     if kind == "model_type":
         message += f" (known here: {', '.join(_known_keys(model, problem['loc']))})"
