@@ -65,6 +65,9 @@ class Observer:
     def alerts(self, outcome: Sorted, count: int) -> None:
         """So many alerts were worked off."""
 
+    def shortened(self, count: int) -> None:
+        """So many labels came with a value that is too long."""
+
     def reconciled(self, outcome: Reconciled, count: int) -> None:
         """So many alerts were noticed by what Alertmanager lists."""
 

@@ -16,10 +16,11 @@ from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
 from daemon.adapters.http_access import HttpAccess
 from daemon.adapters.tls import distrust, distrust_mend
-from daemon.core.alertmanager import Alert, quoted_receiver
+from daemon.core.alertmanager import Alert, quoted_receiver, usable
 from daemon.core.ports.alerts import Silencing, StandingSilence
 from daemon.core.reconciliation.listing import Listing, PeerListing, Silence, timed_receivers
 from daemon.core.rules.label_names import label_text
+from daemon.core.values.label_length import bounded, shortened_in
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.units import printable
 
@@ -64,14 +65,17 @@ class Alertmanager:
         """The alerts of a group that fire now and go to that receiver. Raises Temporary or
         Permanent. `receiver` as a webhook names it: quoted as a regular expression already.
         """
+        shortened = shortened_in(group_labels)
         filters = [
             ("filter", f"{label_text(name)}={_quoted(value)}")
             for name, value in group_labels.items()
+            if name not in shortened
         ]
         states = [("active", "true"), ("silenced", "false"), ("inhibited", "false")]
         found, _ = await self._get("alerts", [*filters, *states, ("receiver", receiver)])
         with self._its_format():
-            return [_alert(item) for item in found]
+            alerts = [_alert(item) for item in found]
+        return [one for one in alerts if group_labels.items() <= one.labels.items()]
 
     async def look(self, receivers: Collection[str]) -> PeerListing:
         """What it lists in the groups of these receivers, and how long it has been running."""
@@ -286,13 +290,15 @@ def _quoted(value: str) -> str:
 
 def _alert(item: Mapping[str, Any]) -> Alert:
     # In this API a firing alert has the time at which it would end if it were not sent again.
-    return Alert(
-        status="firing",
-        labels=item["labels"],
-        annotations=item["annotations"],
-        starts_at=item["startsAt"],
-        generator_url=item.get("generatorURL", ""),
-        fingerprint=item["fingerprint"],
+    return usable(
+        Alert(
+            status="firing",
+            labels=item["labels"],
+            annotations=item["annotations"],
+            starts_at=item["startsAt"],
+            generator_url=item.get("generatorURL", ""),
+            fingerprint=item["fingerprint"],
+        )
     )
 
 
@@ -303,7 +309,7 @@ def _listings(groups: Sequence[Mapping[str, Any]]) -> Iterator[Listing]:
             yield Listing(
                 _alert(item),
                 group["receiver"]["name"],
-                dict(group["labels"]),
+                bounded(dict(group["labels"])),
                 status["state"],
                 tuple(status["silencedBy"]),
                 tuple(status["inhibitedBy"]),

@@ -17,7 +17,6 @@ import structlog
 from pydantic import BaseModel
 
 from daemon import app
-from daemon.app.notifiers import missing_ways
 from daemon.cli.access_options import access_options
 from daemon.cli.client import (
     CommandFailure,
@@ -28,20 +27,24 @@ from daemon.cli.client import (
     settings_from,
 )
 from daemon.cli.completion import complete_person, complete_rule
+from daemon.cli.surroundings import (
+    refused_addresses,
+    surprising,
+    uninstalled_ways,
+    unreadable_secrets,
+)
 from daemon.config.access import AccessSettings
 from daemon.config.rules_folder import APPROVALS, ROSTER, Ruleset, read_ruleset
 from daemon.config.settings import Settings, environment
 from daemon.core.people.calendar_report import CalendarReport, calendar_lines
 from daemon.core.recovery.approvals import Approval, Approvals
-from daemon.core.rules.known_names import same_on_two_servers
-from daemon.core.rules.label_values import undiscoverable
 from daemon.core.rules.promql_dialect.judging import QueryJudgement, judge_query
 from daemon.core.rules.query_templates import Judge, JudgeFor
 from daemon.core.rules.rule import Rule
 from daemon.core.rules.rule_checks import rule_hints
 from daemon.core.values.formats import printable
 from daemon.core.values.outcome import Permanent, Temporary
-from daemon.core.values.yaml_document import FileMistake, Mistakes
+from daemon.core.values.yaml_document import Mistakes
 
 LONGEST_APPROVAL_DAYS = 365
 CONFIGURED = "configured"
@@ -98,10 +101,12 @@ def check_command(
     hints = rule_hints(ruleset.rules, judge_for)
     mistakes = [*ruleset.mistakes, *ruleset.drills.mistakes]
     if has_settings(config):
-        mistakes += _refused_addresses(ruleset, settings)
-        mistakes += _missing_ways(ruleset, settings)
+        mistakes += refused_addresses(ruleset, settings)
+        mistakes += uninstalled_ways(ruleset, settings)
     found = [mistake.model_dump() for mistake in mistakes]
-    warnings = _warnings(ruleset)
+    warnings = surprising(ruleset)
+    if has_settings(config):
+        warnings += unreadable_secrets(ruleset, settings)
     calendars = _calendars(ruleset, settings, paths)
     if as_json:
         answer = {"rules": len(ruleset.rules), "mistakes": found}
@@ -288,34 +293,6 @@ def _calendars(
     home = next((each for each in homes if (each / ROSTER).exists()), settings.rules_dir)
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     return asyncio.run(app.read_calendars(settings, environment(), roster, home))
-
-
-def _warnings(ruleset: Ruleset) -> list[FileMistake]:
-    """What works, but not as people would expect."""
-    told = (
-        (document, undiscoverable(rule, app.listing_watches())) for rule, document in ruleset.rules
-    )
-    found = [document.mistake(("changes",), text) for document, text in told if text]
-    documents = {rule.rule: document for rule, document in ruleset.rules}
-    shared = same_on_two_servers([rule for rule, _ in ruleset.rules])
-    return [*found, *(documents[r.rule].mistake(("changes",), text) for r, text in shared)]
-
-
-def _refused_addresses(ruleset: Ruleset, settings: Settings) -> list[FileMistake]:
-    """The addresses by which no daemon starts, as mistakes of the settings, which may allow them.
-    Those in secrets that are not here are left to `stopgap doctor`, which resolves names, too."""
-    secret = app.secret_reader(settings, environment())
-    refused = app.literal_refusals(settings, ruleset.roster, secret)
-    return [
-        FileMistake(file=str(settings.origin), line=0, place="", text=str(one)) for one in refused
-    ]
-
-
-def _missing_ways(ruleset: Ruleset, settings: Settings) -> list[FileMistake]:
-    """The ways to people for which nothing is installed here: no daemon starts with them."""
-    found = missing_ways(ruleset.roster) if ruleset.roster is not None else ()
-    file = str(settings.rules_dir / ROSTER)
-    return [FileMistake(file=file, line=0, place=place, text=text) for place, text in found]
 
 
 def _say_standing(ruleset: Ruleset, settings: Settings) -> None:

@@ -21,7 +21,7 @@ from structlog.contextvars import bind_contextvars
 from daemon.conduct.executor import ConductDependencies, Executor, Stage
 from daemon.conduct.flights import REST, Flight, effect_key
 from daemon.conduct.pulse import BEAT_SECONDS, Pulse
-from daemon.conduct.starting import most_urgent_first
+from daemon.conduct.starting import left_behind
 from daemon.config.active import ActiveConfig, Live
 from daemon.core.decide import settle_decision
 from daemon.core.decision import (
@@ -47,7 +47,6 @@ from daemon.core.values.outcome import Permanent, Temporary
 from daemon.instrumentation import SpanAttributes
 from daemon.recovering import steps
 from daemon.recovering.step_context import outlook
-from daemon.reporting import reviews
 from daemon.repository import IncidentRepository, Stale, UnknownIncident
 
 _log = structlog.get_logger()
@@ -105,7 +104,8 @@ class Conductor:
     async def run(self) -> None:
         """Conduct all incidents, those that were open before the start first; until cancelled."""
         async with asyncio.TaskGroup() as group:
-            ours = filter(self._repository.ownership.owns, await self._left())
+            left = await left_behind(self._repository, self._prepare)
+            ours = filter(self._repository.ownership.owns, left)
             for incident in [*ours, *self._repository.owing]:
                 self._begin(incident, group)
                 # Whoever is called for the first of them is not called after a look at them all.
@@ -117,22 +117,6 @@ class Conductor:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(BEAT_SECONDS):
                         self._begin(await self._repository.opened.get(), group)
-
-    async def _left(self) -> list[str]:
-        """The incidents that an earlier run has left open or unfinished, as soon as the store can
-        be read."""
-        while True:
-            try:
-                if self._prepare is not None:
-                    await self._prepare()
-                heads = most_urgent_first(await self._repository.journal.open_heads())
-                await self._repository.load_together(heads)
-                unfinished = await reviews.unfinished(self._repository)
-            except Temporary as error:
-                _log.error("the store fails; trying again", error=str(error))
-                await asyncio.sleep(REST.total_seconds())
-            else:
-                return [*heads, *unfinished]
 
     def take(self, incidents: Collection[str]) -> None:
         """Conduct these, which are ours now."""

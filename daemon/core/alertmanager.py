@@ -21,9 +21,9 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
+from daemon.core.values.label_length import bounded, shortened_in
 from daemon.core.values.units import Whole
 from daemon.core.wire_delivery import (
-    SURELY_SHORT,
     Moments,
     WireDelivery,
     decode_delivery,
@@ -31,10 +31,10 @@ from daemon.core.wire_delivery import (
 )
 
 Labels = dict[str, str]
-MAX_LABEL_BYTES = 4 * SURELY_SHORT  # no character has more than four bytes
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NEVER = datetime(1, 1, 1, tzinfo=UTC)
 """Alertmanager's zero time: an alert that still fires has not ended."""
+_LAST = datetime.max.replace(tzinfo=UTC)
 ALERTMANAGER_FORMAT = "Alertmanager's webhook format version 4"
 RECONCILED = "stopgap/reconciliation/"
 """The group key of a delivery of our own begins so, if it says what Alertmanager lists."""
@@ -43,10 +43,12 @@ _RECEIVER_SPECIAL = re.compile(r"[\\.+*?()|\[\]{}^$]")
 
 
 def _in_utc(moment: datetime) -> datetime:
+    """The moment in UTC, or the nearest that UTC has: a sender's local "never" is no reason to lose
+    its whole group."""
     try:
         return moment.astimezone(UTC)
     except OverflowError:
-        raise ValueError("this time has no equal in UTC") from None
+        return NEVER if moment.year == NEVER.year else _LAST
 
 
 Instant = Annotated[AwareDatetime, AfterValidator(_in_utc)]
@@ -134,6 +136,21 @@ class Delivery(_Wire):
         ]
         return _content_hash(self.receiver, self.group_key, self.truncated_alerts, members)
 
+    @cached_property
+    def shortened(self) -> tuple[tuple[str, str], ...]:
+        """Alerts' names, each with that of a label whose value was too long."""
+        return tuple(
+            (alert.name, label) for alert in self.alerts for label in shortened_in(alert.labels)
+        )
+
+    def made_usable(self) -> Delivery:
+        """The delivery, each of its alerts `usable`, and no label of its group too long."""
+        update = {
+            "alerts": tuple(map(usable, self.alerts)),
+            "group_labels": bounded(self.group_labels),
+        }
+        return self.model_copy(update=update)
+
 
 def _standing(status: str, starts_at: bytes, ends_at: bytes) -> bytes:
     """What an alert adds to the identity of a delivery, after its own."""
@@ -155,7 +172,7 @@ def parse_delivery(body: bytes) -> Delivery:
         delivery = Delivery.model_validate_json(body, strict=True)
     except ValidationError as error:
         raise refusal(error) from None
-    return delivery.model_copy(update={"alerts": tuple(map(usable, delivery.alerts))})
+    return delivery.made_usable()
 
 
 def _decoded(wire: WireDelivery) -> Delivery | None:
@@ -196,6 +213,7 @@ def _decoded(wire: WireDelivery) -> Delivery | None:
         "common_annotations": wire.common_annotations,
         "alerts": tuple(alerts),
         "identity": _content_hash(wire.receiver, wire.group_key, wire.truncated_alerts, members),
+        "shortened": (),  # what is long is not decoded
     }
     return _made(Delivery, fields, _DELIVERY_FIELDS)
 
@@ -231,16 +249,11 @@ def _fingerprint(labels: Labels) -> str:
 
 
 def usable(alert: Alert) -> Alert:
-    """The alert, with its fingerprint. Raises NotADelivery if a label is too long."""
-    for name, value in alert.labels.items():
-        if len(value) > SURELY_SHORT and len(value.encode()) > MAX_LABEL_BYTES:
-            raise NotADelivery(
-                f"label {name[:80]!r} of alert {alert.name[:80]!r} is over "
-                f"{MAX_LABEL_BYTES} bytes; shorten it in the alerting rule"
-            )
-    if alert.fingerprint:
+    """The alert, with its fingerprint and no label that is too long."""
+    labels = bounded(alert.labels)
+    if alert.fingerprint and labels is alert.labels:
         return alert
-    return alert.model_copy(update={"fingerprint": alert.identity})
+    return alert.model_copy(update={"fingerprint": alert.identity, "labels": labels})
 
 
 def refusal(

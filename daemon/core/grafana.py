@@ -22,7 +22,6 @@ from daemon.core.alertmanager import (
     NotADelivery,
     parse_delivery,
     refusal,
-    usable,
 )
 from daemon.core.values.formats import number_text
 from daemon.core.values.units import Whole
@@ -120,7 +119,7 @@ def parse_any_delivery(body: bytes) -> Delivery:
         delivery = ContactPointDelivery.model_validate_json(body, strict=True).delivery()
     except ValidationError as error:
         raise refusal(error, of=GRAFANA_FORMAT) from None
-    return delivery.model_copy(update={"alerts": tuple(map(usable, delivery.alerts))})
+    return delivery.made_usable()
 
 
 def of_grafana(delivery: Delivery) -> bool:

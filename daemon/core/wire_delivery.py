@@ -15,10 +15,10 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from daemon.core.values.label_length import SURELY_SHORT
+
 _Count = Annotated[int, msgspec.Meta(ge=0)]
 _Texts = dict[str, str]
-SURELY_SHORT = 4096
-"""No text of so many characters has more than 16 KiB, which a label may have at most."""
 _Labels = dict[str, Annotated[str, msgspec.Meta(max_length=SURELY_SHORT)]]
 _SECONDS = struct.Struct("<d")
 _NEVER = "0001-01-01T00:00:00Z"
@@ -52,7 +52,7 @@ class WireDelivery(
     alerts: tuple[WireAlert, ...]
     truncated_alerts: _Count = 0
     external_url: str = msgspec.field(default="", name="externalURL")
-    group_labels: _Texts = {}
+    group_labels: _Labels = {}
     common_labels: _Texts = {}
     common_annotations: _Texts = {}
 

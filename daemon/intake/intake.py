@@ -20,6 +20,7 @@ from daemon.core.ports.inbox import Inbox
 from daemon.core.ports.store import StoreDamaged
 from daemon.core.rules.rule import RuleBook, incident_key
 from daemon.core.values.drill_key import drill_key, drill_of
+from daemon.core.values.label_length import MAX_LABEL_BYTES
 from daemon.core.values.outcome import Temporary
 from daemon.instrumentation import (
     QUIET,
@@ -45,6 +46,7 @@ TURN_SECONDS = 0.01
 """So long small deliveries are sorted before everybody else has their turn: after each of them, a
 batch would wait for hundreds of turns while the machine is busy."""
 FORGET_EVERY = timedelta(minutes=10)
+LABEL_SHOWN = 80
 ID_SHOWN = 12
 """So many characters of a delivery's identity tell it apart in labels and logs."""
 
@@ -122,9 +124,23 @@ class Intake:
                 new = await self._put(_Arrival(delivery, began, run), body)
                 outcome = "stored" if new else "duplicate"
                 attributes["stopgap.outcome"] = outcome
+            if new and delivery.shortened:
+                self._tell_shortened(delivery)
         finally:
             self._observer.delivery(outcome, loop.time() - began)
         return delivery, new
+
+    def _tell_shortened(self, delivery: Delivery) -> None:
+        self._observer.shortened(len(delivery.shortened))
+        alert, label = delivery.shortened[0]
+        _log.warning(
+            "labels are shortened, for their values are too long",
+            count=len(delivery.shortened),
+            alert=alert[:LABEL_SHOWN],
+            label=label[:LABEL_SHOWN],
+            most=MAX_LABEL_BYTES,
+            mend="say it in an annotation of the alerting rule, not in a label",
+        )
 
     async def _put(self, arrival: _Arrival, body: bytes) -> bool:
         trouble = self._store_trouble()

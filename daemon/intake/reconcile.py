@@ -14,7 +14,7 @@ from functools import partial
 
 import structlog
 
-from daemon.core.alertmanager import Alert, NotADelivery, fresh, usable
+from daemon.core.alertmanager import Alert, fresh
 from daemon.core.incident import events as e
 from daemon.core.incident.alert_routes import taker
 from daemon.core.incident.state import Incident
@@ -83,7 +83,6 @@ class Reconciler:
         self._taken: dict[Firing, datetime] = {}
         # (incident key, firing): the newest incident of that key has it, and is over.
         self._over: set[tuple[str, Firing]] = set()
-        self._refused: frozenset[Firing] = frozenset()
 
     async def run(self) -> None:
         """Look at once, and then again and again, until cancelled."""
@@ -181,7 +180,6 @@ class Reconciler:
         self._taken = {f: at for f, at in self._taken.items() if f in firings and now < at + _AGAIN}
         self._over = {known for known in self._over if known[1] in firings}
         unknown = [one for one in active if await self._unknown(one, incidents)]
-        unknown = self._accepted(unknown)
         if not unknown:
             return []
         ends = await self._inbox.ended(sorted({one.alert.identity for one in unknown}))
@@ -221,20 +219,6 @@ class Reconciler:
         routes = [(name, one.organization.routes) for name, one in routing.items()]
         routed = taker(routes, key, alert, holder.id if holder else None)
         return holder if routed is None else routing.get(routed, holder)
-
-    def _accepted(self, unknown: Sequence[Listing]) -> list[Listing]:
-        """Those that a webhook could bring; the others would be refused with all beside them."""
-        refused: dict[Firing, str] = {}
-        for one in unknown:
-            try:
-                usable(one.alert)
-            except NotADelivery as error:
-                refused[one.firing] = str(error)
-        for firing in refused.keys() - self._refused:
-            text = "an alert that Alertmanager lists is refused; it pages nobody"
-            _log.warning(text, error=refused[firing])
-        self._refused = frozenset(refused)
-        return [one for one in unknown if one.firing not in refused]
 
     async def _take_in(self, lost: Sequence[Listing], now: datetime) -> None:
         for body in taken_in(lost, now):

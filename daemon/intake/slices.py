@@ -55,7 +55,7 @@ def _envelope(text: str) -> tuple[Delivery, str, Callable[[str], Iterable[Alert]
             raise refused from None
     else:
         return (
-            delivery,
+            delivery.made_usable(),
             ALERTMANAGER_FORMAT,
             lambda portion: _ALERTS.validate_json(portion, strict=True),
         )
@@ -67,7 +67,7 @@ def _envelope(text: str) -> tuple[Delivery, str, Callable[[str], Iterable[Alert]
     def alerts_in(portion: str) -> Iterable[Alert]:
         return (one.alert() for one in _GRAFANA_ALERTS.validate_json(portion, strict=True))
 
-    return grafana.delivery(), GRAFANA_FORMAT, alerts_in
+    return grafana.delivery().made_usable(), GRAFANA_FORMAT, alerts_in
 
 
 def _taken_apart(body: bytes) -> Generator[None, None, tuple[str, list[str]]]:

@@ -51,7 +51,10 @@ class Flow(Observer):
             "outcome",
             known=get_args(Sorted),
         )
-
+        self._shortened = make.counter(
+            "stopgap_labels_shortened",
+            "Labels of alerts whose value was too long, and was shortened.",
+        )
         self._reconciled = make.counter(
             "stopgap_reconciled_alerts",
             "Alerts that Alertmanager did not tell of and that its list showed: taken in, or over.",
@@ -162,6 +165,10 @@ class Flow(Observer):
     def alerts(self, outcome: Sorted, count: int) -> None:
         """So many alerts were worked off."""
         self._alerts.labels(outcome).inc(count)
+
+    def shortened(self, count: int) -> None:
+        """So many labels came with a value that is too long."""
+        self._shortened.inc(count)
 
     def reconciled(self, outcome: Reconciled, count: int) -> None:
         """So many alerts were noticed by what Alertmanager lists."""

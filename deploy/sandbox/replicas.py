@@ -23,8 +23,11 @@ from telling import Teller
 REPLICAS = ("stopgap", "stopgap-b")
 """The two, by the names of their processes, and of themselves."""
 LEASE_SECONDS = 6
-RESTART_SECONDS = 12
-"""Longer than a restart of the shop takes."""
+ANSWERS_SECONDS = 12
+"""So long `shopctl restart` waits for the shop."""
+RESTART_SECONDS = ANSWERS_SECONDS + 2
+"""So long the rule waits for that. The survivor waits as long, and a lease, and a grace of 5 s;
+after 30 s it would measure the problem anew, and start a second rollback."""
 SHARED = ("rules", "reviews", "shop", "shopctl")
 """What both find in their folders; each has its own settings and its own files beside the store."""
 STRIKES_AT = "StepPrepared"
@@ -43,6 +46,7 @@ class Replicas(Story):
         self.killed_at = 0.0
         sandbox.more["STOPGAP_STORE"] = self.database.url
         sandbox.more["STOPGAP_REPLICA__LEASE"] = f"{LEASE_SECONDS}s"
+        sandbox.more["SHOP_ANSWERS_WITHIN"] = str(ANSWERS_SECONDS)
 
     def prepare(self) -> None:
         """The second replica has a folder of its own, and Alertmanager posts to both."""

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 SHOP = Path("shop")
-ANSWER_WITHIN = 60.0
+ANSWER_WITHIN = float(os.environ.get("SHOP_ANSWERS_WITHIN", "60"))
 """Seconds. A busy machine takes its time to start a process, and no more than that went wrong."""
 LOOK_EVERY = 0.05
 

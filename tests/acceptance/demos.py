@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tests.acceptance.running import TREE
 from tests.acceptance.waiting import wait_until
@@ -24,8 +25,9 @@ Wanted = Mapping[str, tuple[tuple[str, ...], Mapping[str, str]]]
 class Demos:
     """Demos by their names, each with its arguments and environment, started in that order."""
 
-    def __init__(self, folder: Path, wanted: Wanted) -> None:
-        self._folder = folder
+    def __init__(self, logs: Path, work: Path, wanted: Wanted) -> None:
+        self._logs = logs
+        self._work = work
         self._waiting = list(wanted.items())
         self._started: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -58,21 +60,24 @@ class Demos:
             self._started[name] = subprocess.Popen(
                 [sys.executable, "deploy/sandbox/demo.py", *arguments],
                 cwd=TREE,
-                env={**env, **more, "TMPDIR": str(self._folder)},
+                env={**env, **more, "TMPDIR": str(self._work)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
             )
 
     def _log(self, name: str) -> Path:
-        return self._folder / f"{name}.log"
+        return self._logs / f"{name}.log"
 
 
 @contextmanager
-def playing(folder: Path, wanted: Wanted) -> Iterator[Demos]:
+def playing(logs: Path, wanted: Wanted) -> Iterator[Demos]:
     """These demos, none of which outlives the tests."""
-    demos = Demos(folder, wanted)
-    try:
-        yield demos
-    finally:
-        demos.stop()
+    with TemporaryDirectory(prefix="stopgap-demos-") as work:
+        # pytest's own folders are closed to the user that a database runs as.
+        Path(work).chmod(0o711)
+        demos = Demos(logs, Path(work), wanted)
+        try:
+            yield demos
+        finally:
+            demos.stop()

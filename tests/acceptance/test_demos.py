@@ -38,21 +38,29 @@ TOLD = {
     "storm": ("five incidents, one call", "held back by the storm", "nothing was touched: v2"),
     "conflict": ("a colleague deploys v3 just then", "rollback stopped", "nothing was touched: v3"),
     "drill": ("A red team", "[DRILL]", "the drill scored: 4 of 4"),
+    "replicas": ("was killed (kill -9)", "taken over", "one rollback, one page, two replicas"),
     "freeze": ("killed (kill -9)", "frozen", "everything was done exactly once"),
 }
 """What each of the other stories must tell, among the rest."""
 
 
 @pytest.fixture(scope="module")
-def demos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demos]:
-    """All of them, started in the order in which the tests want them."""
+def demos(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Demos]:
+    """Those that are asked for by `-k`, or all, in the order in which the tests want them."""
+    asked = set[str]()
+    for item in request.session.items:
+        if item.path == request.path and isinstance(item, pytest.Function):
+            asked.update(item.callspec.params.values())
     wanted: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
         VICTORIA_METRICS: ((), {"METRICS": VICTORIA_METRICS}),
         UNDISTURBED: ((), {}),
         **{kind: (("--kill-at", kind), {}) for kind in KILLED_AT},
         **{story: ((), {"STORY": story}) for story in TOLD},
     }
-    with playing(tmp_path_factory.mktemp("demos"), wanted) as started:
+    chosen = {name: how for name, how in wanted.items() if name in asked}
+    with playing(tmp_path_factory.mktemp("demos"), chosen) as started:
         yield started
 
 

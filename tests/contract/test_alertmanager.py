@@ -14,6 +14,7 @@ from daemon.app.builders import named
 from daemon.core.ports.alerts import Silencing
 from daemon.core.reconciliation.listing import Silence
 from daemon.core.rules.matchers import Matcher
+from daemon.core.values.label_length import bounded
 from daemon.core.values.outcome import Permanent, Temporary
 from tests.doubles.alertmanager import FakeAlertmanager, firing
 from tests.doubles.serving import nobody_there
@@ -125,6 +126,18 @@ async def test_what_was_cut_short_is_completed_by_the_first_peer_that_answers(
             assert found.identity == "fp-shop"
         with pytest.raises(Temporary):
             await Alertmanagers([away, away]).alerts({}, "stopgap")
+
+
+async def test_a_group_whose_label_is_too_long_is_asked_for_by_its_other_labels(
+    asked: Alertmanager, double: FakeAlertmanager
+) -> None:
+    group, others = ({"service": "shop", "query": letter * 20_000} for letter in "xy")
+    shown = [{**firing(group), "fingerprint": "a"}, {**firing(others), "fingerprint": "b"}]
+    double.groups = [("stopgap", {"service": "shop"}, shown)]
+    (found,) = await asked.alerts(bounded(group), "stopgap")
+    assert double.filters == ['service="shop"']
+    assert found.identity == "a"
+    assert found.labels.items() >= bounded(group).items()
 
 
 def test_each_peer_has_a_name_on_the_system_page(http: aiohttp.ClientSession) -> None:

@@ -27,6 +27,7 @@ commands:
     - [./shopctl, restart]
     - [./shopctl, feature, loyalty, "off"]
 """
+SECRETS = {f"STOPGAP_{one}": "hidden" for one in ("ADA_TOKEN", "ADA_PAGER", "BO_TOKEN", "BO_PAGER")}
 
 
 class Ended(NamedTuple):
@@ -74,10 +75,10 @@ def test_label_values_that_cannot_be_found_are_warned_of(home: Path) -> None:
         "releases: {directory: shop}", "releases: {directory: $service}"
     )
     rule.write_text(each)
-    assert "warning" not in stopgap(home, "check").stdout  # folders are listed
+    assert "warning" not in stopgap(home, "check", **SECRETS).stdout  # folders are listed
     versions = 'version_metric: {query: "build_info", label: version, target: release:$service}'
     rule.write_text(each.replace("releases: {directory: $service}", versions))
-    assert "warning" not in stopgap(home, "check").stdout  # `total` selects by it
+    assert "warning" not in stopgap(home, "check", **SECRETS).stdout  # `total` selects by it
     rule.write_text(rule.read_text().replace('service="$service"', 'service="the-$service"'))
     ended = stopgap(home, "check")
     line = rule.read_text().splitlines().index("changes:") + 1
@@ -85,7 +86,7 @@ def test_label_values_that_cannot_be_found_are_warned_of(home: Path) -> None:
     assert (
         f"warning: {rule}:{line}: changes: the values of $service cannot be found" in ended.stdout
     )
-    [warned] = json.loads(stopgap(home, "check", "--json").stdout)["warnings"]
+    [warned] = json.loads(stopgap(home, "check", "--json", **SECRETS).stdout)["warnings"]
     assert 'each alone in its quotes: {service="$service"}' in warned["text"]
 
 
@@ -122,6 +123,47 @@ def test_a_broken_copy_shows_every_mistake_with_its_line(home: Path) -> None:
         assert needle in lines[mistake["line"] - 1], place
     assert "adda" in told.pop(("roster.yaml", "policies.shop.tiers.0.notify"))["text"]
     assert told == {}
+
+
+def test_each_secret_that_cannot_be_read_is_named_with_its_mend(home: Path) -> None:
+    roster = home / "rules/roster.yaml"
+    roster.write_text(roster.read_text().replace("env:STOPGAP_ADA_TOKEN", "file:ada.token"))
+    (home / "stopgap.yaml").write_text(
+        ALLOWED
+        + "auth: {webhook_token: 'env:HOOK'}\nstore: file:database\n"
+        + "prometheus: {headers: {X-Token: 'env:THERE', Authorization: 'env:NOT_THERE'}}\n"
+    )
+    ended = stopgap(home, "check", THERE="1", **SECRETS)
+    assert ended.returncode == 0, "where rules are checked, as in CI, secrets need not be"
+    export, settings = "(export it here, and in the daemon's unit)", home / "stopgap.yaml"
+    told = [line.removeprefix("warning: ") for line in ended.stdout.splitlines()]
+    for file, place, why in (
+        (
+            settings,
+            "auth.webhook_token",
+            f"variable HOOK is not set; it should hold a secret {export}",
+        ),
+        (
+            settings,
+            "prometheus.headers.Authorization",
+            f"NOT_THERE is not set; it should hold a secret {export}",
+        ),
+        (
+            settings,
+            "store",
+            "cannot read the secret in database: No such file or directory (write it)",
+        ),
+        (
+            roster,
+            "people.ada.token",
+            "cannot read the secret in ada.token: No such file or directory (write it)",
+        ),
+    ):
+        (line,) = (one for one in told if one.startswith(f"{file}: {place}: "))
+        assert line.endswith(why)
+    assert "X-Token" not in ended.stdout
+    warned = json.loads(stopgap(home, "check", "--json", THERE="1", **SECRETS).stdout)["warnings"]
+    assert len(warned) == 4
 
 
 def test_addresses_by_which_no_daemon_starts_are_mistakes(home: Path) -> None:

@@ -13,11 +13,12 @@ import pytest
 from sqlalchemy import Engine, event
 
 from daemon.adapters.store import Store, open_store
-from daemon.conduct.starting import most_urgent_first
+from daemon.conduct.starting import left_behind, most_urgent_first
 from daemon.config.active import ActiveConfig, Live
 from daemon.core.incident import events as e
 from daemon.core.incident.outcome_facts import OutcomeFacts
 from daemon.core.ports.journal import Head, IncidentSearch, OpeningOutcome
+from daemon.core.ports.replicas import SoleDaemon
 from daemon.core.reporting.figures import USUAL_PERIOD, figures
 from daemon.core.rules.rule import RuleBook
 from daemon.core.values.drill_key import drill_incident, drill_key
@@ -54,6 +55,16 @@ def statements() -> Iterator[list[str]]:
         yield said
     finally:
         event.remove(Engine, "before_cursor_execute", hear)
+
+
+class Owning(SoleDaemon):
+    """A replica that one incident belongs to."""
+
+    def __init__(self, incident: str) -> None:
+        self._incident = incident
+
+    def owns(self, incident: str) -> bool:
+        return incident == self._incident
 
 
 async def opens(
@@ -133,6 +144,15 @@ async def test_of_many_open_incidents_only_those_of_a_storm_and_the_new_are_read
     assert {incident.id for incident in repository.known} == moments.keys() - {"old"}
     (storm,) = keeper.storms
     assert {member.id for member in storm.members} == {"before", "member-1", "member-2"}
+
+
+async def test_of_the_open_incidents_a_replica_reads_its_own_alone(store: Store) -> None:
+    for name in ("ours", "theirs"):
+        await opens(fresh(store), name)
+    repository = fresh(store)
+    repository.ownership = Owning("ours")
+    assert await left_behind(repository, None) == ["ours"]
+    assert [incident.id for incident in repository.known] == ["ours"]
 
 
 async def test_an_incident_that_is_unreadable_keeps_no_daemon_from_starting(

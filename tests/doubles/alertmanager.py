@@ -51,6 +51,8 @@ class FakeAlertmanager(Double):
         self.age = timedelta(hours=1)
         self.config = CONFIG
         self.cluster = 0
+        self.filters: list[str] = []
+        """What the list of alerts was last asked for by."""
         self.posted: list[dict[str, Any]] = []
         self.on_post: Callable[[dict[str, Any]], Awaitable[None]] | None = None
         """What becomes of an alert that somebody posts."""
@@ -80,7 +82,8 @@ class FakeAlertmanager(Double):
             }
         )
 
-    async def _alerts(self, _: web.Request) -> web.Response:
+    async def _alerts(self, request: web.Request) -> web.Response:
+        self.filters = request.query.getall("filter", [])
         alerts = {a["fingerprint"]: a for _, _, some in self.groups for a in some}
         if self.lists_posted and self.posted:
             state = {"state": self.lists_posted, "silencedBy": [], "inhibitedBy": []}

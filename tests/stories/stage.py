@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -175,6 +175,7 @@ class Stage:
     feed_down: str = ""
     sees_what_is_live_alone: bool = False
     """Changes come from the real watcher, whose targets tell what is live now and no more."""
+    prepare: Callable[[], Awaitable[None]] | None = None
     boards: dict[str, Board] = field(default_factory=dict)
     approved: bool = True
     approvals: list[Approval] = field(default_factory=list)
@@ -301,7 +302,7 @@ class Stage:
             self.tracer,
             openings=storms,
         )
-        conductor = Conductor(repository, active, means)
+        conductor = Conductor(repository, active, means, prepare=self.prepare)
         news = None
         if process is not None:
             feed: Any = Way(MemoryNews(self.journal), process)

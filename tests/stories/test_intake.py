@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from structlog.testing import capture_logs
+
 from daemon.core.values.outcome import Temporary
 from tests.fakes import MemoryJournal
 from tests.stories.stage import Stage, alert
@@ -47,6 +49,24 @@ async def test_an_alert_that_no_rule_matches_is_paged_and_never_measured(stage: 
         closed = (await daemon.incident()).closed
     assert closed is not None
     assert closed.reason == "alerts_resolved"
+
+
+async def test_a_label_that_is_too_long_costs_its_group_nothing(stage: Stage) -> None:
+    basket = alert(service="basket")
+    basket["labels"]["query"] = "x" * 20_000
+    async with stage.daemon() as daemon:
+        await daemon.at(180)
+        with capture_logs() as logs:
+            assert await daemon.receives(alert(), basket)
+            assert not await daemon.receives(alert(), basket)
+        await daemon.at(182)
+        found = await stage.incidents()
+        told = b"stopgap_labels_shortened_total 1.0\n" in await daemon.telemetry.scrape()
+    assert sorted(i.group_labels["service"] for i in found) == ["basket", "shop"]
+    (line,) = (one for one in logs if one["log_level"] == "warning")
+    assert line["event"] == "labels are shortened, for their values are too long"
+    assert (line["alert"], line["label"]) == ("CheckoutSuccessRateLow", "query")
+    assert told, "and it is counted once"
 
 
 async def test_two_services_are_two_incidents_and_one_service_is_one(stage: Stage) -> None:

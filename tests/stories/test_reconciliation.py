@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from daemon.core.alertmanager import MAX_LABEL_BYTES, Alert
+from daemon.core.alertmanager import Alert
 from daemon.core.incident.state import Incident
 from daemon.core.reconciliation.listing import Listing, Silence
+from daemon.core.values.label_length import MAX_LABEL_BYTES, bounded
 from daemon.core.values.outcome import Temporary
 from tests import commanding
 from tests.fakes import START, FakeAlertmanager
@@ -281,7 +282,7 @@ async def test_what_is_told_in_time_is_not_taken_in(stage: Stage, peer: FakeAler
         assert (await daemon.kinds()).count("AlertsReceived") == 1
 
 
-async def test_an_alert_that_is_refused_blinds_nobody_for_the_others(
+async def test_an_alert_with_a_label_that_is_too_long_is_taken_in_once(
     stage: Stage, peer: FakeAlertmanager
 ) -> None:
     good = listing(-600)
@@ -290,10 +291,17 @@ async def test_an_alert_that_is_refused_blinds_nobody_for_the_others(
     peer.listed = [good, replace(good, alert=too_long)]
     async with stage.daemon() as daemon:
         await daemon.at(60)
-        assert (await daemon.incident()).alerts.keys() == {"fp-shop"}
-        peer.listed = [replace(good, alert=too_long)]
+        assert (await daemon.incident()).alerts.keys() == {"fp-shop", "fp-long"}
+        assert (await daemon.incident()).alerts["fp-long"].labels == bounded(labels)
         await daemon.at(160)
-        assert (await daemon.incident()).all_resolved
+        assert (await daemon.kinds()).count("AlertsReceived") == 1
+        peer.listed = [good]
+        await daemon.at(260)
+        standing = (await daemon.incident()).alerts
+        assert {name: one.status for name, one in standing.items()} == {
+            "fp-shop": "firing",
+            "fp-long": "resolved",
+        }
 
 
 async def test_an_incident_that_cannot_be_read_blinds_nobody_for_the_others(

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+from unittest.mock import AsyncMock
 
+import pytest
+from structlog.testing import capture_logs
+
+from daemon.core.ports.store import StoreDamaged
 from daemon.core.values.outcome import Outcome, Permanent, Temporary
 from daemon.core.values.units import Frozen
 from tests.stories.stage import Stage, alert, healed_by
@@ -42,6 +46,36 @@ async def test_killed_at_any_stage_the_rollback_runs_once(stage: Stage, when: st
     assert kinds.count("IncidentOpened") == 1
     called = [page.page for phone in stage.phones.values() for page in phone.pages]
     assert len(called) == len(set(called)) == len(incident.pages)
+
+
+UNREADABLE = {
+    "prepare": "what earlier incidents teach",
+    "open_heads": "the open incidents",
+    "heads": "unfinished reviews",
+}
+
+
+@pytest.mark.parametrize("damaged", UNREADABLE)
+async def test_what_is_unreadable_at_the_start_ends_no_daemon(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, damaged: str
+) -> None:
+    unreadable = AsyncMock(side_effect=StoreDamaged("corrupt", "a page is damaged"))
+    if damaged == "prepare":
+        stage.prepare = unreadable
+    async with stage.daemon() as daemon:
+        with capture_logs() as logs:
+            if damaged != "prepare":  # as the conductor starts, and no more
+                monkeypatch.setattr(stage.journal, damaged, unreadable)
+            await daemon.at(0.001)
+            monkeypatch.undo()
+        await daemon.at(180)
+        await daemon.receives(alert())
+        await daemon.at(200)
+        incident = await daemon.incident()
+    told = [line for line in logs if line.get("part") == UNREADABLE[damaged]]
+    assert [line["log_level"] for line in told] == ["error"]
+    assert incident.problem is not None
+    assert stage.phones["ada"].pages
 
 
 async def test_an_action_that_had_landed_is_not_run_again(stage: Stage) -> None:

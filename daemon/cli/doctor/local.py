@@ -8,14 +8,12 @@ import re
 import shutil
 import socket
 import stat
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
-from pydantic import BaseModel
 
 from daemon import app
 from daemon.adapters.store import (
@@ -29,10 +27,9 @@ from daemon.adapters.store import (
 from daemon.app.tracing import require_tracing
 from daemon.cli.client import own_url
 from daemon.cli.doctor.context import Installation, parted
-from daemon.config.access import AccessSettings
 from daemon.config.audit_keys import keyring_for
-from daemon.core.people.contact_methods import Reference
-from daemon.core.values.outcome import Permanent, Temporary
+from daemon.config.secrets import missing_secrets, secret_references
+from daemon.core.values.outcome import Temporary
 from daemon.onboarding.alertmanager_config import LOOPBACK
 from daemon.onboarding.findings import Finding, good, judge_disk, warning, wrong
 
@@ -85,20 +82,19 @@ async def check_rules_folder(installation: Installation) -> AsyncIterator[Findin
 
 async def check_secrets(installation: Installation) -> AsyncIterator[Finding]:
     """Whether each secret that is named can be read, and by nobody else."""
-    named = dict(_references(installation.settings, ()))
-    if installation.roster is not None:
-        named |= {f"roster.{place}": ref for place, ref in _references(installation.roster, ())}
-    missing = 0
+    settings, roster = installation.settings, installation.roster
+    named = dict(secret_references(settings))
+    missing = list(missing_secrets(settings, installation.environ, settings))
+    if roster is not None:
+        named |= dict(secret_references(roster, ("roster",)))
+        missing += missing_secrets(roster, installation.environ, settings, ("roster",))
+    for place, why, mend in missing:
+        yield wrong("secrets", f"{place}: {why}", mend)
+    unread = {one.place for one in missing}
     for place, reference in named.items():
-        try:
-            installation.secret(reference)
-        except Permanent as error:
-            missing += 1
-            kind = reference.partition(":")[0]
-            mend = "export it here, and in the daemon's unit" if kind == "env" else "write it"
-            yield wrong("secrets", f"{place}: {error}", mend)
+        if place in unread or not reference.startswith("file:"):
             continue
-        if reference.startswith("file:") and _public(installation, reference):
+        if _public(installation, reference):
             path = reference.removeprefix("file:")
             text = f"{place}: others on this machine can read {path}"
             yield warning("secrets", text, f"chmod 600 {path}")
@@ -208,35 +204,6 @@ def _free(host: str, port: int) -> Finding:
             text = f"cannot listen on {host}:{port}: {error.strerror}"
             return wrong("daemon", text, "`listen` in stopgap.yaml takes another address")
     return good("daemon", f"none runs; {host}:{port} is free")
-
-
-def _references(given: Any, place: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    """Each reference to a secret in a model, with its place."""
-    if isinstance(given, AccessSettings):
-        for name, reference in given.references.items():
-            yield ".".join((*place, name)), reference
-    if isinstance(given, BaseModel):
-        for name, info in type(given).model_fields.items():
-            value = getattr(given, name)
-            is_reference = _is_reference(info)
-            if is_reference and isinstance(value, str):
-                yield ".".join((*place, name)), value
-            elif not is_reference:
-                yield from _references(value, (*place, name))
-    elif isinstance(given, dict):
-        for key, value in given.items():
-            yield from _references(value, (*place, str(key)))
-    elif isinstance(given, list | tuple):
-        for number, value in enumerate(given, 1):
-            yield from _references(value, (*place, str(number)))
-
-
-def _is_reference(info: Any) -> bool:
-    validators = Reference.__metadata__  # type: ignore[attr-defined]
-    marks = [*info.metadata, *getattr(info.annotation, "__metadata__", ())]
-    for part in getattr(info.annotation, "__args__", ()):
-        marks += getattr(part, "__metadata__", ())
-    return any(mark is validators[0] for mark in marks)
 
 
 def _public(installation: Installation, reference: str) -> bool:

@@ -20,6 +20,7 @@ from daemon.core.measurement.baseline import (
     counts_baseline,
     value_baseline,
 )
+from daemon.core.measurement.first_request import unless_never_well
 from daemon.core.measurement.loss import counts_loss, direction, scale
 from daemon.core.measurement.onset import Onset, counts_onset, faint_onset, value_onset
 from daemon.core.measurement.problem import (
@@ -77,9 +78,10 @@ def assess_counts(
     level = baseline.target
     if level is None:
         level = 1 - baseline.bad / baseline.total
-    return _concluded(
+    problem = _concluded(
         spec, comparisons, baseline, onset, now, level, failed=failed, never_failed=never
     )
+    return unless_never_well(spec, problem, history, baseline, now)
 
 
 def assess_value(

@@ -157,4 +157,7 @@ def _without_earlier_run(spec: ProblemSpec, base: list[float], sign: float) -> l
 
 
 def _no_baseline(count: int, what: str) -> str:
-    return f"{count} {what} before the onset: nothing to compare with; look at a longer `baseline`"
+    return (
+        f"{count} {what} before the onset: nothing to compare with; "
+        "look at a longer `baseline`, or give a new service a `target`"
+    )

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from daemon.core.values.pattern_words import PATTERN_WORDS
 from daemon.core.values.units import Frozen, format_duration
 
 Path = tuple[str | int, ...]
@@ -19,6 +20,9 @@ _V = TypeVar("_V")
 
 MOST_PLACES = 50_000
 """More keys and items than any rule file has; aliases of aliases reach it in a few lines."""
+MOST_NESTED = 50
+"""Brackets within brackets: the time that the library takes grows with the square of their depth,
+and it holds up the event loop meanwhile."""
 _LIST = '; write it as JSON: ["a", "b"]'
 _MAPPING = '; write it as JSON: {"key": "value"}'
 _LINES = "Input should be `key: value` lines"
@@ -98,11 +102,21 @@ class YamlDocument:
         return self.mistake(place, _explain({**problem, "msg": hidden}, model, _mend(problem)))
 
 
+class _Loader(yaml.SafeLoader):
+    """The library's, which stops where brackets are nested too deeply."""
+
+    def fetch_flow_collection_start(self, TokenClass: type[yaml.Token]) -> None:  # noqa: N803
+        if self.flow_level >= MOST_NESTED:
+            problem = f"brackets are nested more than {MOST_NESTED} deep"
+            raise yaml.scanner.ScannerError(None, None, problem, self.get_mark())
+        super().fetch_flow_collection_start(TokenClass)
+
+
 def documents(text: str, file: str) -> list[YamlDocument]:
     """All YAML documents of a text. Raises Mistakes if it is not YAML or repeats a key."""
     found = []
     try:
-        for node in yaml.compose_all(text, Loader=yaml.SafeLoader):
+        for node in yaml.compose_all(text, Loader=_Loader):
             lines: dict[Path, int] = {}
             repeated = list(_walk(node, (), lines, file))
             if repeated:
@@ -216,6 +230,8 @@ def _explain(problem: Any, model: type[BaseModel], given: str) -> str:
         return "is empty; at least one is needed"
     if kind == "value_error":
         return message.removeprefix("Value error, ")
+    if kind == "string_pattern_mismatch":
+        message = PATTERN_WORDS.get(problem["ctx"]["pattern"], message)
     message = _SHAPES.get(kind, message)
     if kind == "model_type":
         message += f" (known here: {', '.join(_known_keys(model, problem['loc']))})"

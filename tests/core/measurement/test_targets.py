@@ -11,6 +11,7 @@ from daemon.core.measurement.problem import Problem
 from daemon.core.measurement.query_result import Unmeasurable
 from daemon.core.measurement.recovery_reading import read_recovery
 from daemon.core.rules.rule import ProblemSpec, VerifySpec, load
+from daemon.core.values.units import clock_time
 from daemon.core.values.yaml_document import Mistakes
 from tests.core.build import MINUTE, NOW, ago, counts_spec, make_change, simulate, value_spec
 from tests.core.rules.test_rule_documents import GOOD
@@ -48,6 +49,36 @@ def test_without_a_target_a_service_without_a_past_is_not_judged() -> None:
     with pytest.raises(Unmeasurable) as trouble:
         young(counts_spec(), 4, (60, 0.2))
     assert trouble.value.reason == "no_baseline"
+
+
+@pytest.mark.parametrize("age", [6, 15, 40])
+@pytest.mark.parametrize(("share", "level"), [(1.0, "0.0 %"), (0.5, "49.7 %")])
+def test_what_fails_from_the_first_request_on_is_told_so_and_is_not_healthy(
+    age: float, share: float, level: str
+) -> None:
+    problem = young(counts_spec(), age, (60, share))
+    assert (problem.verdict, problem.reason) == ("not_confirmed", "no_baseline")
+    assert not problem.healthy
+    first = clock_time(ago(age) + MINUTE / 4)
+    assert problem.text == (
+        f"success rate {level} since its first request at {first}: nothing to compare with; "
+        "give the rule a `target`"
+    )
+    assert (problem.baseline, problem.baseline_from, problem.baseline_traffic) == (None,) * 3
+    assert problem.level == pytest.approx(1 - share, abs=0.01)
+
+
+def test_what_is_as_bad_as_ever_and_older_than_the_look_back_is_what_is_usual() -> None:
+    problem = young(counts_spec(), 61, (90, 0.5))
+    assert (problem.reason, problem.healthy) == ("loss_below_threshold", True)
+    assert "49.9 % → 49.7 %" in problem.text
+
+
+def test_a_young_service_that_is_well_now_or_failed_as_little_as_usual_is_compared() -> None:
+    assert young(counts_spec(), 15, (60, 0.002)).reason == "loss_below_threshold"
+    better = young(counts_spec(), 15, (60, 0.5), (6, 0.0))
+    assert better.reason == "loss_below_threshold"
+    assert young(counts_spec(), 15, (60, 0.02), (6, 0.5)).verdict == "confirmed"
 
 
 def test_what_fails_from_the_first_request_on_is_compared_with_the_target() -> None:
