@@ -331,7 +331,7 @@ class Incident:
 
     @property
     def phase(self) -> Phase:
-        """Where it stands, in one updates."""
+        """Where it stands, in one word."""
         if self.closed is not None:
             return "closed"
         if self.recovered_at is not None:
