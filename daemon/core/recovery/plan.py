@@ -10,7 +10,8 @@ from datetime import datetime
 from typing import Literal
 
 from daemon.core.incident.reasons import UnfitReason
-from daemon.core.incident.state import Incident, StepState
+from daemon.core.incident.state import Incident
+from daemon.core.incident.step_state import StepState
 from daemon.core.recovery.approved_content import changes_since, changes_text
 from daemon.core.recovery.concurrent import cause_of
 from daemon.core.recovery.growth import passed_over
