@@ -37,7 +37,8 @@ from daemon.app.builders import (
     workshop_for,
 )
 from daemon.app.clock import now
-from daemon.app.daemon import Daemon
+from daemon.app.components import Components
+from daemon.app.daemon import run_daemon
 from daemon.app.emergency import call_before_the_end
 from daemon.app.logs import configure_logging
 from daemon.app.opening import open_patiently
@@ -122,9 +123,10 @@ async def _serve(
         tracing = tracer_for(settings, version("stopgap"))
         tracer = await shutdown.enter(stack, "traces", tracing, TRACED)
         session = await shutdown.enter(stack, "http client", session_for(settings), CONNECTIONS)
-        built = Daemon(settings, environ, store, session, tracer, umask, ServiceManager(environ))
-        daemon = await shutdown.enter(stack, "clients", built, CLIENTS)
-        await daemon.run(shutdown, reload)
+        manager = ServiceManager(environ)
+        built = Components(settings, environ, store, session, tracer, umask, manager)
+        components = await shutdown.enter(stack, "clients", built, CLIENTS)
+        await run_daemon(components, shutdown, reload)
 
 
 def _calm_garbage_collector() -> None:
