@@ -18,7 +18,7 @@ from daemon.core.rules.rule import Mode
 from daemon.core.values.outcome import Outcome
 from daemon.core.values.units import Frozen
 from daemon.web.api.organization_view import OrganizationView
-from daemon.web.api.stamp import Stamp as Stamp
+from daemon.web.api.stamp import Stamp
 
 _Status = Literal["open", "closed"]
 
