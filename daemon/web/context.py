@@ -1,4 +1,4 @@
-"""What all handlers share: the context they stand in, the raw body, carrying out a command."""
+"""What all handlers share: the context they stand in, and carrying out a command."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """How far a step of the plan has come in one incident: asked for, started, done, verified.
 
-It is the part of an incident that decisions read most, and the only one that is counted by number.
+It is the fold of the step's own events (`fold_steps`); what the step is to do stands in the rule,
+or in what a person has proposed.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Rule files: what counts as a problem, how it is measured, and what may be done about it.
 
-A rule is one YAML document. `load` reads it, `check` compares it with the roster and the
+A rule is one YAML document. `load` reads it, `rule_checks` compares it with the roster and the
 actions, `RuleBook` finds the rules of an alert. Every mistake is reported with its line.
 """
 
