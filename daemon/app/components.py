@@ -12,25 +12,19 @@ from daemon.adapters.alertmanager import Alertmanagers, ClusterSilencer
 from daemon.adapters.change_sources.metric_watches import METRIC_WATCHES
 from daemon.adapters.service_manager import ServiceManager
 from daemon.adapters.store import Store
+from daemon.app.access import secret_reader
+from daemon.app.actions import limits_for, workshop_for
 from daemon.app.active_config import Configuration
-from daemon.app.builders import (
-    alertmanagers_for,
-    calendars_for,
-    limits_for,
-    metrics_servers,
-    probes_for,
-    prometheus_servers_for,
-    reconciler_for,
-    secret_reader,
-    sources_for,
-    workshop_for,
-)
+from daemon.app.alertmanager import alertmanagers_for, probes_for, reconciler_for
 from daemon.app.clock import now
 from daemon.app.drills import Drilling
 from daemon.app.emergency import emergency_for
 from daemon.app.follow_ups import follow_ups_for, last_word_for, timing_for
+from daemon.app.gauges import sources_for
 from daemon.app.notifiers import NotifierBuilder
+from daemon.app.oncall import calendars_for
 from daemon.app.outgoing import refuse_literally
+from daemon.app.prometheus import metrics_servers, prometheus_servers_for
 from daemon.app.reload import Reloader
 from daemon.app.replicas import ReplicaPlace
 from daemon.app.rooms import places_for

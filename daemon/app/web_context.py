@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from daemon.adapters.slack import Whisperer
 from daemon.adapters.store import SCHEMA
+from daemon.app.alertmanager import named
 from daemon.app.auth import authenticator_for
-from daemon.app.builders import named
 from daemon.app.clock import now
 from daemon.app.components import Components
 from daemon.app.rooms import marks_of
