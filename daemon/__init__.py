@@ -23,17 +23,19 @@ The journey of one alert, and the room of each part of it:
     replaying   an incident or a case       →  the same decisions again, in virtual time
     drilling    a scenario                  →  a real incident over metrics that it gives
     telemetry   all of it in numbers        →  /metrics                (instrumentation: the hooks)
-    repository  the only way to change an incident: read, work out events, append, or again
+    repository  the only way to change an incident: read, work out events, append, or again;
+                appends: which were made here; owed_appends: what cannot be written down yet
 
 `core` holds the nouns and every decision, a package for each: values, people, rules, changes,
-measurement, incident, response, recovery, reporting. It is pure: no I/O, no asyncio, no logging,
-no clock; `now` is an argument. `adapters` (storage, Prometheus, pagers) and `recovery_actions`
-fill the ports of `core.ports`; only `app`, the composition root, knows them, and it alone has a
-clock. `onboarding` is pure too: what only `init` and `doctor` need.
+measurement, incident, reconciliation, response, recovery, diagnosis, reporting, cases, drills. It
+is pure: no I/O, no asyncio, no logging, no clock; `now` is an argument. `adapters` (storage,
+Prometheus, pagers) and `recovery_actions` fill the ports of `core.ports`; only `app`, the
+composition root, knows them, and it alone has a clock. `onboarding` is pure too: what only `init`
+and `doctor` need.
 
 Imports go one way, and import-linter proves it:
 
     cli → app → standardizing → drilling → replaying → web | conduct | watching
         → intake | recovering | notifying | reporting | telemetry | onboarding | diagnosing
-        → measuring | repository → config | instrumentation → core
+        → measuring | repository → config | instrumentation | appends | owed_appends → core
 """

@@ -17,15 +17,16 @@ from weakref import WeakValueDictionary
 import structlog
 
 from daemon.appends import AppendTracker
-from daemon.core.changes.suspects import HealthMark
-from daemon.core.incident.events import DAEMON, Draft, Entry, Event, StepFinished, StepVerified
+from daemon.core.incident.events import DAEMON, Draft, Entry, Event
 from daemon.core.incident.fold import apply_event, fold, fold_onto
 from daemon.core.incident.outcomes import is_news
 from daemon.core.incident.state import Incident
 from daemon.core.ports.journal import Claim, Debts, HeadState, Journal, Owed, SequenceConflict
 from daemon.core.ports.replicas import SOLE, NotOwner, Ownership
 from daemon.core.ports.urgency import Urgency, urgency_of
+from daemon.core.recovery.health_marks import health_marks
 from daemon.core.values.outcome import Permanent, Temporary
+from daemon.owed_appends import OwedAppends, with_news
 
 _log = structlog.get_logger()
 
@@ -60,8 +61,8 @@ class IncidentRepository:
     Incidents that were read stay in memory as long as they are open; the journal's sequence
     number tells at every append whether that memory is still the truth.
 
-    What was done in the world and cannot be written down is owed: it counts in everything that
-    is read here, goes into the next append of its incident, and survives a crash in `debts`.
+    What was done in the world and cannot be written down is owed, and counts in everything that is
+    read here: `daemon.owed_appends`.
     """
 
     def __init__(
@@ -77,10 +78,7 @@ class IncidentRepository:
         """Which incidents are this process's to conduct, of those of several replicas."""
         self.attempts: set[tuple[str, str]] = set()
         """The (incident, page) that are being delivered just now, whoever does it."""
-        self._debts = debts
-        self._owed: dict[str, Owed] = {}
-        for owed in debts.retained() if debts else ():
-            self._owe(owed)
+        self._owed = OwedAppends(debts)
         self._known: dict[str, Incident] = {}
         self._bells: dict[str, asyncio.Event] = {}
         # Each lives as long as somebody holds it or waits for it.
@@ -128,7 +126,7 @@ class IncidentRepository:
             raise UnknownIncident(f"there is no incident {incident}")
         if incident in self._known:
             return self._known[incident]  # read and perhaps changed meanwhile: ours is older
-        found = self._remember(self._with_owed(fold(entries)))
+        found = self._remember(self._owed.counted_in(fold(entries)))
         if found.closed is None:
             # Whoever opened it may never have got to know that it was stored.
             self.opened.put_nowait(incident)
@@ -155,7 +153,7 @@ class IncidentRepository:
                 if name in self._known:
                     continue  # read and perhaps changed meanwhile
                 with suppress(ValueError):
-                    self._remember(self._with_owed(fold(entries)))
+                    self._remember(self._owed.counted_in(fold(entries)))
 
     def _moved_on(self, incident: Incident) -> bool:
         """Whether it is no longer as it was read then; what was decided on that is void."""
@@ -264,31 +262,32 @@ class IncidentRepository:
             )
         now = self.clock()
         drafts = tuple(Draft(at=now, event=event) for event in events)
-        self._owe(Owed(incident=incident, drafts=drafts, release=release))
+        self._owed.add(Owed(incident=incident, drafts=drafts, release=release))
         known = self._known.pop(incident, None)
         if known is not None:
-            self._remember(self._with_owed(known, drafts))
-        await self._keep_debts()
+            self._remember(with_news(known, drafts)[0])
+        await self._owed.keep()
         return await self.load(incident)
 
     @property
     def owing(self) -> Collection[str]:
         """The incidents of which something is owed to the journal."""
-        return self._owed.keys()
+        return self._owed.incidents
 
     async def pay(self, incident: str) -> None:
         """Append what is owed. Raises Temporary while that cannot be done."""
-        if incident not in self._owed:
+        if incident not in self.owing:
             return
         async with self._lock(incident):
-            while incident in self._owed:
+            while incident in self.owing:
                 try:
                     await self._append(await self.load(incident), ())
                 except SequenceConflict:
                     continue
                 except UnknownIncident:
-                    _log.error("owed to an incident that is gone", kept=str(self._owed[incident]))
-                    await self._paid(incident)
+                    kept = str(self._owed.of(incident))
+                    _log.error("owed to an incident that is gone", kept=kept)
+                    await self._owed.paid(incident)
 
     async def _append(
         self,
@@ -301,15 +300,15 @@ class IncidentRepository:
         ring: bool = True,
         fenced: bool = False,
     ) -> Incident:
-        """Append after `before`, in which what is owed is counted already. Raises Conflict or
-        NotOwner, and then `before` is forgotten."""
-        now, owed = self.clock(), self._owed.get(before.id)
+        """Append after `before`, in which what is owed is counted already. Raises
+        SequenceConflict or NotOwner, and then `before` is forgotten."""
+        now, owed = self.clock(), self._owed.of(before.id)
         after = before
         for event in events:
             after = apply_event(after, now, event, by)
         drafts = [*(owed.drafts if owed else ()), *(Draft(at=now, by=by, event=x) for x in events)]
         if not drafts:
-            await self._paid(before.id)  # all of it was known already
+            await self._owed.paid(before.id)  # all of it was known already
             return before
         after = replace(after, seq=before.seq + len(drafts))
         appended = [draft.event for draft in drafts]
@@ -322,7 +321,7 @@ class IncidentRepository:
                     HeadState.of(after, now),
                     claim=claim,
                     release=release or (owed is not None and owed.release),
-                    marks=_marks(before, appended),
+                    marks=health_marks(before, appended),
                     urgency=urgency_of(before, appended, by),
                     fence=self.ownership.fence if fenced or (owed and owed.release) else None,
                 )
@@ -340,7 +339,7 @@ class IncidentRepository:
         self._notify(before, after, appended)
         if ring:
             self.ring(before.id)
-        await self._paid(before.id)
+        await self._owed.paid(before.id)
         return after
 
     def _is_ours(self, refusal: NotOwner) -> bool:
@@ -353,52 +352,10 @@ class IncidentRepository:
         the incident may yet be ours."""
         if self._is_ours(refusal):
             raise Temporary(f"{refusal}; it is tried again when the lease is renewed")
-        owed = self._owed[incident]
-        left = tuple(x for x in owed.drafts if not isinstance(x.event, StepFinished))
-        self._owed[incident] = Owed(incident=incident, drafts=left)
-        await self._keep_debts()
+        await self._owed.forgo_outcomes(incident)
 
     def _lock(self, incident: str) -> asyncio.Lock:
         return self._locks.setdefault(incident, asyncio.Lock())
-
-    def _owe(self, more: Owed) -> None:
-        """Add to what is owed of an incident."""
-        owed = self._owed.get(more.incident, Owed(incident=more.incident, drafts=()))
-        self._owed[more.incident] = Owed(
-            incident=more.incident,
-            drafts=(*owed.drafts, *more.drafts),
-            release=owed.release or more.release,
-        )
-
-    def _with_owed(self, incident: Incident, drafts: Sequence[Draft] | None = None) -> Incident:
-        """The incident with what is owed counted in; what the journal knows by now is dropped."""
-        owed = self._owed.get(incident.id)
-        if owed is None:
-            return incident
-        retained: list[Draft] = []
-        for draft in owed.drafts if drafts is None else drafts:
-            if is_news(incident, draft.event):
-                incident = apply_event(incident, draft.at, draft.event, draft.by)
-                retained.append(draft)
-        if drafts is None:
-            # A lock that was given back with what is known by now may be another step's today.
-            release = owed.release and any(isinstance(x.event, StepFinished) for x in retained)
-            self._owed[incident.id] = Owed(
-                incident=incident.id, drafts=tuple(retained), release=release
-            )
-        return incident
-
-    async def _paid(self, incident: str) -> None:
-        if self._owed.pop(incident, None) is not None:
-            await self._keep_debts()
-
-    async def _keep_debts(self) -> None:
-        if self._debts is None:
-            return
-        try:
-            await self._debts.keep(list(self._owed.values()))
-        except Temporary as error:
-            _log.error("what is owed to the journal is in memory alone", error=str(error))
 
     async def note_wake(self, incident: Incident, wake_at: datetime | None) -> None:
         """Store when the incident must be looked at next: the timer that a restart finds."""
@@ -457,7 +414,7 @@ class IncidentRepository:
 
     def _heard_until(self, known: Incident | None) -> int:
         # What is owed is counted in anew.
-        return 0 if known is None or known.id in self._owed else known.seq
+        return 0 if known is None or known.id in self.owing else known.seq
 
     async def hear(self, incident: str, ends: Sequence[int], ahead: Unheard | None = None) -> None:
         """Appends have ended at these entries, perhaps not ours: what others have appended is taken
@@ -486,7 +443,7 @@ class IncidentRepository:
                 return
             if after is not before:
                 self._known.pop(incident, None)
-                after = self._remember(self._with_owed(after))
+                after = self._remember(self._owed.counted_in(after))
             first = ranges[0].after
             if not entries or entries[0].seq > first + 1:
                 entries = await self.journal.read(incident, first)
@@ -508,23 +465,3 @@ class IncidentRepository:
         else:
             self._known.pop(incident.id, None)
         return incident
-
-
-def _marks(incident: Incident, events: Sequence[Event]) -> Mapping[tuple[str, str], HealthMark]:
-    """What a verdict says of the items that its step switched between."""
-    marks: dict[tuple[str, str], HealthMark] = {}
-    for event in events:
-        if not isinstance(event, StepVerified):
-            continue
-        step = incident.step(event.step)
-        if step.outcome is None or step.outcome.result != "done":
-            continue  # what is live after anything else is not known
-        came_from, went_to = (step.intent or {}).get("from"), (step.intent or {}).get("to")
-        if event.verdict == "recovered":
-            if came_from:
-                marks[(step.target, came_from)] = "bad"
-            if went_to:
-                marks[(step.target, went_to)] = "healthy"
-        elif event.verdict == "worse" and went_to:
-            marks[(step.target, went_to)] = "bad"
-    return marks

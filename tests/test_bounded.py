@@ -47,6 +47,8 @@ CONFIGURED = {
 }
 """As much as the settings name."""
 BOUNDS = {
+    "AppendTracker._ends": "open incidents, and closed ones that have grown",
+    "AppendTracker._own": "appends that the store has not told of yet",
     "ApiConnection._old": "closed and emptied when its requests have ended",
     "AutonomyKeeper._looked_at": "the incidents of the decisions in `_records`, renewed at a look",
     "AutonomyKeeper._records": "a rule each; its decisions are the newest that are weighed",
@@ -89,10 +91,9 @@ BOUNDS = {
     "FollowUpKeeper._open_there": "follow-ups of incidents that have one open, at each look",
     "HelpPages._read": "a guide each",
     "IncidentPage._charts": "MOST_CHARTS",
-    "IncidentRepository._bells": "what is conducted; leaves by `forget`",
+    "IncidentRepository._bells": "what is conducted; goes by `leave`",
     "IncidentRepository._known": "open incidents",
     "IncidentRepository._locks": "locks that somebody holds or waits for, by weak references",
-    "IncidentRepository._owed": "what the store has not taken",
     "IncidentRepository.attempts": "pages that are being delivered",
     "IncidentRepository.listeners": "listeners, made once",
     "IncidentRepository.onlookers": "listeners, made once",
@@ -142,6 +143,7 @@ BOUNDS = {
     "_Gathered.members": "members of a storm that goes on",
     "_Gathered.seen": "members of a storm that goes on",
     "_Rests.failures": "follow-ups of incidents that have one open, at each look",
+    "OwedAppends._owed": "what the store has not taken",
     "_Rests.until": "follow-ups of incidents that have one open, at each look",
     "Conductor._given_up": "what is conducted and was given up; leaves at its end",
     "Drills._elsewhere": "runs that another replica plays, at each look",
@@ -173,7 +175,7 @@ def test_a_new_collection_is_found() -> None:
 
 def _collections() -> Iterator[str]:
     """Every attribute that begins as an empty collection, as Class.attribute."""
-    files = [TREE / "daemon" / "repository.py", *sorted((TREE / "recovery_actions").rglob("*.py"))]
+    files = [*(TREE / "daemon").glob("*.py"), *(TREE / "recovery_actions").rglob("*.py")]
     for room in ROOMS:
         files += sorted((TREE / "daemon" / room).rglob("*.py"))
     for file in files:

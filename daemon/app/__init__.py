@@ -20,28 +20,20 @@ from importlib.metadata import version
 
 from daemon.adapters.service_manager import ServiceManager
 from daemon.adapters.store import open_store
-from daemon.app.access import access_for, open_prometheus
+from daemon.app.access import access_for, secret_reader
+from daemon.app.actions import actions_for, workshop_for
+from daemon.app.alertmanager import alertmanager_access, alertmanagers_for
 from daemon.app.allocation import few_arenas
-from daemon.app.builders import (
-    actions_for,
-    alertmanager_access,
-    alertmanagers_for,
-    build_oncall,
-    judges_for,
-    prometheus_for,
-    query_parser_for,
-    read_calendars,
-    ruleset_for,
-    secret_reader,
-    store_at,
-    workshop_for,
-)
 from daemon.app.clock import now
-from daemon.app.daemon import Daemon
+from daemon.app.components import Components
+from daemon.app.daemon import run_daemon
 from daemon.app.emergency import call_before_the_end
 from daemon.app.logs import configure_logging
-from daemon.app.opening import open_patiently
+from daemon.app.oncall import build_oncall, read_calendars
+from daemon.app.opening import open_patiently, store_at
 from daemon.app.outgoing import literal_refusals, outgoing_places, session_for
+from daemon.app.prometheus import open_prometheus, prometheus_for, query_parser_for
+from daemon.app.rules import judges_for, ruleset_for
 from daemon.app.shutdown import CLIENTS, CONNECTIONS, TRACED, Shutdown
 from daemon.app.tracing import tracer_for
 from daemon.app.watches import WATCHES, listing_watches, unrestricted
@@ -122,9 +114,10 @@ async def _serve(
         tracing = tracer_for(settings, version("stopgap"))
         tracer = await shutdown.enter(stack, "traces", tracing, TRACED)
         session = await shutdown.enter(stack, "http client", session_for(settings), CONNECTIONS)
-        built = Daemon(settings, environ, store, session, tracer, umask, ServiceManager(environ))
-        daemon = await shutdown.enter(stack, "clients", built, CLIENTS)
-        await daemon.run(shutdown, reload)
+        manager = ServiceManager(environ)
+        built = Components(settings, environ, store, session, tracer, umask, manager)
+        components = await shutdown.enter(stack, "clients", built, CLIENTS)
+        await run_daemon(components, shutdown, reload)
 
 
 def _calm_garbage_collector() -> None:

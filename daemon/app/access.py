@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from requests.utils import get_environ_proxies, select_proxy
 
 from daemon.adapters.http_access import HttpAccess, basic
-from daemon.adapters.prometheus import Prometheus
 from daemon.adapters.tls import Trust
 from daemon.config.access import ENVIRONMENT, AccessSettings
-from daemon.config.sections import PrometheusServerSettings
 from daemon.config.serving import TrustSettings
+from daemon.config.settings import Settings, secret
 from daemon.core.people.contact_methods import REFERENCE
 from daemon.core.values.outgoing import OutgoingPolicy
 
 ReadsSecret = Callable[[str], str]
+
+
+def secret_reader(settings: Settings, environ: Mapping[str, str]) -> ReadsSecret:
+    """Reads what a reference of these settings names; it raises Permanent if that is not there."""
+    return lambda reference: secret(reference, environ, settings.base)
 
 
 def access_for(
@@ -53,25 +57,6 @@ def _proxy(url: str, chosen: str | None, read: ReadsSecret) -> str:
     if chosen == ENVIRONMENT:
         return select_proxy(url, get_environ_proxies(url)) or ""
     return read(chosen) if REFERENCE.fullmatch(chosen) else chosen
-
-
-def open_prometheus(
-    setting: str,
-    chosen: PrometheusServerSettings,
-    secret: ReadsSecret,
-    base: Path,
-    outgoing: OutgoingPolicy,
-) -> Prometheus:
-    """A client of one Prometheus; close it. Raises Permanent if a secret, or a file of its TLS, is
-    not there."""
-
-    def access() -> HttpAccess:
-        return access_for(setting, chosen.url, chosen, secret, base, outgoing)
-
-    seconds = chosen.timeout.total_seconds()
-    return Prometheus(
-        access(), seconds, chosen.concurrency, chosen.method, access, chosen.given_flavour
-    )
 
 
 def trust_for(setting: str, chosen: TrustSettings, base: Path) -> Trust | None:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from daemon.app.auth import hooks_for, secret_check_for
-from daemon.app.builders import ruleset_for
 from daemon.app.notifiers import NotifierBuilder
+from daemon.app.rules import ruleset_for
 from daemon.config.active import ActiveConfig, Live
 from daemon.config.rules_folder import Ruleset
 from daemon.config.settings import Settings

@@ -8,16 +8,14 @@ import aiohttp
 import structlog
 
 from daemon.adapters.emergency_file import EmergencyFile
+from daemon.app.access import secret_reader
+from daemon.app.actions import actions_for
 from daemon.app.active_config import active_config
-from daemon.app.builders import (
-    actions_for,
-    calendars_for,
-    ruleset_for,
-    secret_reader,
-)
 from daemon.app.clock import now
 from daemon.app.notifiers import NotifierBuilder
+from daemon.app.oncall import calendars_for
 from daemon.app.outgoing import session_for
+from daemon.app.rules import ruleset_for
 from daemon.config.active import ActiveConfig, Live
 from daemon.config.settings import Settings
 from daemon.core.ports.store import StoreFailure, StoreTrouble

@@ -1,15 +1,17 @@
-"""Opens the store at the start, and gives a database that restarts with us a moment."""
+"""Where the store is, and its opening: a database that restarts with us is given a moment."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 
 import structlog
 
-from daemon.adapters.store import Store
+from daemon.adapters.store import Store, StorePlace, store_place
+from daemon.app.access import secret_reader
 from daemon.app.shutdown import Shutdown
+from daemon.config.settings import Settings
 from daemon.core.ports.store import StoreDown
 
 _log = structlog.get_logger()
@@ -19,6 +21,11 @@ AWAY_SECONDS = 20.0
 after a reboot at night it may only come up later than we do. Not longer, for whoever looks whether
 we live ends us meanwhile."""
 _AGAIN_SECONDS = 2.0
+
+
+def store_at(settings: Settings, environ: Mapping[str, str]) -> StorePlace:
+    """Where the store is. Raises Permanent."""
+    return store_place(settings.store, settings.base, secret_reader(settings, environ))
 
 
 async def open_patiently(

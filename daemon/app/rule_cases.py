@@ -8,7 +8,8 @@ from pathlib import Path
 
 from daemon.adapters.prometheus import Prometheus
 from daemon.adapters.prometheus_sandbox import PrometheusSandbox
-from daemon.app.builders import actions_for, judges_for, limits_for
+from daemon.app.actions import actions_for, limits_for
+from daemon.app.rules import judges_for
 from daemon.app.watches import WATCHES, unrestricted
 from daemon.config.rules_folder import read_ruleset
 from daemon.config.settings import Settings

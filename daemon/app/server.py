@@ -15,7 +15,8 @@ from daemon.app.shutdown import DOOR, Shutdown
 from daemon.config.settings import Settings
 from daemon.core.values.outcome import Permanent
 from daemon.web.alert_door import install_alert_door
-from daemon.web.application import WebContext, web_application
+from daemon.web.application import web_application
+from daemon.web.context import WebContext
 from daemon.web.serving.connections import Connections
 from daemon.web.serving.listener import Listener
 

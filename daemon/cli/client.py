@@ -87,7 +87,7 @@ def duration(_: click.Context, option: click.Parameter, given: str | None) -> st
 
 
 def settings_from(config: Path | None) -> Settings:
-    """The settings. Raises Failure."""
+    """The settings. Raises CommandFailure."""
     # Most commands only talk to the daemon, and load no models for that.
     from daemon.config.settings import environment, load_settings
     from daemon.core.values.outcome import Permanent
@@ -117,7 +117,7 @@ def own_url(settings: Settings) -> str:
 def incident_path(incident: str, *parts: str) -> str:
     """Where the API has an incident, or a part of it; what a person typed cannot lead elsewhere.
 
-    Raises Failure if a part is no name at all.
+    Raises CommandFailure if a part is no name at all.
     """
     if incident.strip() in _NO_NAMES:
         raise CommandFailure("which incident? `stopgap incidents` lists them")
@@ -139,13 +139,14 @@ def act(
     path: str,
     body: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Carry out a command; returns the incident as it stands after it. Raises Failure."""
+    """Carry out a command; returns the incident as it stands after it. Raises CommandFailure."""
     after: dict[str, Any] = part_of(call(method, url, token_file, path, body), "incident", url)
     return after
 
 
 def part_of(answer: Any, name: str, url: str) -> Any:
-    """A part of the daemon's answer. Raises Failure if there is none: it was not the daemon."""
+    """A part of the daemon's answer. Raises CommandFailure if there is none: it was not the
+    daemon."""
     if not isinstance(answer, dict) or name not in answer:
         raise CommandFailure(f"{url} answered without `{name}`; is that a Stopgap daemon?")
     return answer[name]
@@ -163,7 +164,7 @@ def call(
     """Ask the daemon; returns the JSON, or the text of another kind. `timeout` in seconds, `more`
     are further headers.
 
-    Raises Failure; Unanswered if it is away or cannot answer now.
+    Raises CommandFailure; DaemonUnreachable if it is away or cannot answer now.
     """
     import requests  # a command that asks nothing does without, as --help does
 
@@ -221,7 +222,7 @@ def print_answer(as_json: bool, answer: Any, *lines: str) -> None:
 
 
 def _encoded(body: Mapping[str, Any]) -> bytes:
-    """JSON. Raises Failure if something in it was typed in bytes that are no text."""
+    """JSON. Raises CommandFailure if something in it was typed in bytes that are no text."""
     try:
         return json.dumps(body, ensure_ascii=False).encode()
     except UnicodeEncodeError:

@@ -46,7 +46,7 @@ def completes(find: Callable[[click.Context], Iterable[Completion]]) -> Complete
 
 
 def _get(context: click.Context, path: str) -> Any:
-    """GET from the daemon that the command would ask. Raises Failure."""
+    """GET from the daemon that the command would ask. Raises CommandFailure."""
     url, token = context.params.get("url"), context.params.get("token_file")
     return call("GET", url or DEFAULT_URL, token, path, timeout=TAB_SECONDS)
 

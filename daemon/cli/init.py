@@ -64,7 +64,7 @@ class _Folder:
     retained: list[Path] = field(default_factory=list)
 
     def write(self, path: Path, text: str, mode: int = 0o644) -> bool:
-        """Write a new file. False if there is one already. Raises Failure."""
+        """Write a new file. False if there is one already. Raises CommandFailure."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
@@ -157,7 +157,10 @@ def _read_prometheus(
     url: str, access: AccessSettings, base: Path, policy: OutgoingPolicy | None
 ) -> tuple[list[Alerting], RecordingRules, set[str] | None]:
     """The rules that a Prometheus has, and the names of its labels; files of `access` start at
-    `base`. `policy`: where the settings let it be; None if there are none yet. Raises Failure."""
+    `base`. `policy`: where the settings let it be; None if there are none yet.
+
+    Raises CommandFailure.
+    """
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise click.BadParameter(f"{url!r} is no address; write it like {DEFAULT_PROMETHEUS}")
@@ -334,7 +337,7 @@ def _say_where_measured(
 
 
 def _check(settings: Settings) -> None:
-    """What was written is sound; what was there may not be. Raises Failure."""
+    """What was written is sound; what was there may not be. Raises CommandFailure."""
     ruleset = _ruleset(settings)
     if ruleset.mistakes:
         for mistake in ruleset.mistakes:

@@ -142,7 +142,7 @@ def _found(
     *,
     readonly: bool,
 ) -> tuple[Any, str]:
-    """The keys after it, and whose they are. Raises Failure."""
+    """The keys after it, and whose they are. Raises CommandFailure."""
     if context.get_parameter_source("url") is ParameterSource.DEFAULT:
         settings = settings_from(config)
         place = _place(settings)

@@ -34,7 +34,7 @@ def has_store(settings: Settings) -> bool:
 
 
 def reading(settings: Settings, ask: Callable[[Store], Awaitable[_T]]) -> _T:
-    """What the store answers, beside a running daemon. Raises Failure."""
+    """What the store answers, beside a running daemon. Raises CommandFailure."""
 
     async def work() -> _T:
         keyring = keyring_for(settings, environment())

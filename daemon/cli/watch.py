@@ -30,7 +30,7 @@ from daemon.core.values.formats import parse_duration
 _LOOKED_AT = 20
 """So many incidents are looked at one by one."""
 _Ask = Callable[[str], Any]
-"""GETs a path of the API. Raises Unanswered, Failure."""
+"""GETs a path of the API. Raises DaemonUnreachable, CommandFailure."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Looker:
     def look(self, before: WatchSnapshot | None) -> WatchSnapshot:
         """One look. What was open before is looked at once more, to tell how it ended.
 
-        Raises Unanswered, Failure.
+        Raises DaemonUnreachable, CommandFailure.
         """
         if self._only is not None:
             ids, more = [self._only], 0
@@ -88,7 +88,7 @@ def follow_incidents(
     *,
     until_closed: bool,
 ) -> None:
-    """Look, show, pause, again; a daemon that goes away is waited for. Raises Failure."""
+    """Look, show, pause, again; a daemon that goes away is waited for. Raises CommandFailure."""
     seen: WatchSnapshot | None = None
     since: datetime | None = None
     while True:

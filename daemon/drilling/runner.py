@@ -27,9 +27,9 @@ from daemon.core.incident.drill_mark import DrillEnding, DrillMark
 from daemon.core.incident.state import Incident
 from daemon.core.ports.metrics import Metrics
 from daemon.core.ports.notes import Notes
-from daemon.core.values.drill_key import drill_of
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.units import Frozen
+from daemon.drilling.admission import admit_people, admit_target, called_for_real
 from daemon.drilling.endings import DrillEndings, EmptyRun
 from daemon.drilling.faults import Faults
 from daemon.drilling.house import DrillHouse
@@ -146,10 +146,9 @@ class Drills:
         if not blue:
             raise DrillRefused("nobody would respond: name people under `roles: blue:`")
         self._refuse_elsewhere()
-        self._refuse_target(scenario)
-        busy = await self._busy(blue)
-        if busy:
-            raise DrillRefused(busy)
+        runs = [playing.run for playing in self._playing.values()]
+        admit_target(scenario, self.house.targets, runs)
+        await admit_people(blue, runs, self._repository)
         mark = DrillMark(
             run=f"{now:%m%d-%H%M}-{random_letters(6)}",
             scenario=scenario.drill,
@@ -178,45 +177,6 @@ class Drills:
                 "drills are not played here yet: the daemon is starting, or another replica plays "
                 "them (`stopgap replicas` shows who has the duty); ask that one, or try again"
             )
-
-    def _refuse_target(self, scenario: DrillScenario) -> None:
-        if scenario.target and scenario.target not in self.house.targets:
-            raise DrillRefused(
-                f"the settings allow no staging target {scenario.target!r}: name what it may act "
-                f"on in stopgap.yaml, `drills: targets: {scenario.target}: acts_on: […]`"
-            )
-        for playing in self._playing.values() if scenario.target else ():
-            if playing.run.scenario.target == scenario.target:
-                mark = playing.run.mark
-                raise DrillRefused(
-                    f"the drill {mark.scenario} (run {mark.run}) is held on {scenario.target}, and "
-                    "one would break what the other measures; abort it first"
-                )
-
-    async def _busy(self, blue: Sequence[str]) -> str:
-        """Why these people cannot be drilled now; empty if they can."""
-        for playing in self._playing.values():
-            both = sorted(set(blue) & set(playing.run.mark.blue))
-            if both:
-                mark = playing.run.mark
-                return f"{both[0]} is in the drill {mark.scenario} (run {mark.run}); abort it first"
-        person, incident = await self._called_for(blue)
-        if incident is not None:
-            return f"{person} is called for the real incident {incident.id}: no drill now"
-        return ""
-
-    async def _called_for(self, blue: Sequence[str]) -> tuple[str, Incident | None]:
-        """One of these people whom a real incident needs now, and that; ("", None) if none does.
-        Raises Temporary."""
-        for head in await self._repository.journal.open_heads():
-            if drill_of(head.key):
-                continue
-            incident = await self._repository.load(head.incident)
-            called = {*incident.responders, *(p.queued.person for p in incident.pages.values())}
-            both = sorted(called & set(blue))
-            if both and incident.recovered_at is None:
-                return both[0], incident
-        return "", None
 
     async def empty_runs(self) -> Sequence[EmptyRun]:
         """The newest runs that are over and have opened no incident. Raises Temporary."""
@@ -292,7 +252,7 @@ class Drills:
 
     async def _yield_to_real(self, playing: _Playing) -> None:
         """End it if its people are called for a real incident. Raises Temporary."""
-        _, real = await self._called_for(playing.run.mark.blue)
+        _, real = await called_for_real(playing.run.mark.blue, self._repository)
         if real is not None:
             await self._end(playing, "aborted", _for_real(real))
 

@@ -13,7 +13,8 @@ from daemon.core.ports.actions import Ready, Refused
 from daemon.core.recovery.plan import Outlook, content_of, plan_of
 from daemon.core.rules.rule import Rule
 from daemon.core.values.units import printable
-from daemon.recovering.attempt import ActionEnded, Attempt
+from daemon.recovering.action_calls import ActionEnded
+from daemon.recovering.attempt import Attempt
 from daemon.recovering.step_context import Aim, StepContext, aim
 from daemon.repository import IncidentRepository
 

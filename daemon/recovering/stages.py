@@ -13,7 +13,8 @@ from datetime import timedelta
 import structlog
 
 from daemon.core.incident import events as e
-from daemon.core.incident.state import Incident, StepStage
+from daemon.core.incident.state import Incident
+from daemon.core.incident.step_state import StepStage
 from daemon.core.ports.actions import PartDone, StageRuling
 from daemon.core.recovery.stages import PartReading, no_sign_in_time, rule_on_part
 from daemon.core.recovery.verification import first_reading_at, pace

@@ -13,7 +13,7 @@ import structlog
 
 from daemon.core.decision import RunStep
 from daemon.core.incident import events as e
-from daemon.core.incident.reasons import is_taken_back
+from daemon.core.incident.reasons import attempt_ended, is_taken_back
 from daemon.core.incident.state import Incident
 from daemon.core.ports.journal import Claim, ClaimRefused
 from daemon.core.ports.replicas import NotOurs, NotOwner
@@ -21,7 +21,8 @@ from daemon.core.recovery.plan import Outlook, plan_of, scope_of
 from daemon.core.rules.rule import Rule
 from daemon.core.values.outcome import Outcome, Permanent, Temporary
 from daemon.core.values.units import format_duration
-from daemon.recovering.attempt import ActionEnded, Attempt, attempt_ended
+from daemon.recovering.action_calls import ActionEnded
+from daemon.recovering.attempt import Attempt
 from daemon.recovering.step_context import StepContext, aim
 from daemon.repository import IncidentRepository
 
@@ -48,8 +49,8 @@ async def run_step(
 ) -> None:
     """Carry one step that was started through to its outcome.
 
-    Whoever calls this has claimed it (`Casebook.claim`). Cancelled, it leaves what a restart
-    understands.
+    Whoever calls this has claimed it (`IncidentRepository.claim`). Cancelled, it leaves what a
+    restart understands.
     """
     current = await repository.load(incident)
     state = current.step(order.step)

@@ -117,7 +117,7 @@ class Journaled:
     def on_append(
         self, before: Incident | None, after: Incident, events: Sequence[e.Event]
     ) -> None:
-        """An append; a listener of the casebook. A drill counts nowhere but as one."""
+        """An append; a listener of the repository. A drill counts nowhere but as one."""
         if after.drill is not None:
             self._drill(events)
             return

@@ -25,8 +25,6 @@ from daemon.web.serving.connections import Connections, looking_on, noticing
 from daemon.web.site.filters import FILTERS
 from daemon.web.site.layout import site_errors
 
-__all__ = ["WebContext", "web_application"]
-
 
 @web.middleware
 async def _as_pages(request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -1,4 +1,4 @@
-"""What all handlers share: the context they stand in, the raw body, carrying out a command."""
+"""What all handlers share: the context they stand in, and carrying out a command."""
 
 from __future__ import annotations
 
@@ -53,7 +53,6 @@ from daemon.repository import IncidentRepository, UnknownIncident
 from daemon.web.auth.authenticator import Authenticator
 from daemon.web.auth.identity import Identity
 from daemon.web.auth.webhook_secrets import Hooks
-from daemon.web.body import raw_body
 from daemon.web.errors import HttpProblem
 from daemon.web.links.signed_links import SignedLinks
 from daemon.web.request_log import PERSON_KEY as WHO
@@ -61,8 +60,6 @@ from daemon.web.site.chart import described, svg
 
 if TYPE_CHECKING:
     from daemon.web.api.schemas import IncidentView
-
-__all__ = ["WebContext", "raw_body"]
 
 Trace = Callable[[Incident, Rule, Sequence[Entry]], Awaitable[Curve]]
 """Asks for an incident's symptom over time; the entries are its journal."""

@@ -106,7 +106,7 @@ class ClusterClient:
     ) -> Object:
         """Patch one object, or only try it; gives the object as it is, or would be, then.
 
-        Raises Conflict if a precondition in the patch does not hold, and as `get` does.
+        Raises VersionConflict if a precondition in the patch does not hold, and as `get` does.
         """
         query = {"fieldManager": MANAGER} | ({"dryRun": "All"} if dry_run else {})
         return await self._request("patch", "PATCH", resource, query, body, kind)

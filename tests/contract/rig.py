@@ -40,12 +40,13 @@ from daemon.notifying.storms import StormKeeper
 from daemon.recovering.autonomy import AutonomyKeeper
 from daemon.reporting.status import Loading, StatusReport, StoreReport
 from daemon.repository import IncidentRepository
-from daemon.web.application import WebContext, web_application
+from daemon.web.application import web_application
 from daemon.web.auth.authenticator import Authenticator
 from daemon.web.auth.csrf import Browser
 from daemon.web.auth.passwords import Passwords
 from daemon.web.auth.secrets import SecretCheck
 from daemon.web.auth.webhook_secrets import Hooks
+from daemon.web.context import WebContext
 from daemon.web.links.signed_links import SignedLinks
 from tests.compiled_once import describe_once
 from tests.credentials import MemoryAssistantLog, MemoryCredentials, MemoryKeys

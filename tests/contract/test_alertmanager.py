@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from daemon.adapters.alertmanager import Alertmanager, Alertmanagers, ClusterSilencer
-from daemon.app.builders import named
+from daemon.app.alertmanager import named
 from daemon.core.ports.alerts import Silencing
 from daemon.core.reconciliation.listing import Silence
 from daemon.core.rules.matchers import Matcher

@@ -18,12 +18,13 @@ from daemon.core.rules.rule import RuleBook, load
 from daemon.intake.intake import Intake
 from daemon.recovering.autonomy import AutonomyKeeper
 from daemon.repository import IncidentRepository
-from daemon.web.application import WebContext, web_application
+from daemon.web.application import web_application
 from daemon.web.auth.authenticator import Authenticator
 from daemon.web.auth.csrf import Browser
 from daemon.web.auth.passwords import Passwords
 from daemon.web.auth.secrets import SecretCheck
 from daemon.web.auth.webhook_secrets import Hooks
+from daemon.web.context import WebContext
 from daemon.web.links.signed_links import SignedLinks
 from tests.contract.rig import CHEAP, overview_of
 from tests.contract.test_cli_double import Ended, run, view

@@ -310,7 +310,7 @@ class TestWhatWasRead:
         (home / "rules/nights.ics").write_text(READ)
         (home / "rules/roster.yaml").write_text(CALENDAR)
         moment = datetime(2027, 3, 22, 12, tzinfo=UTC)
-        monkeypatch.setattr("daemon.app.builders.now", lambda: moment)
+        monkeypatch.setattr("daemon.app.oncall.now", lambda: moment)
         for arguments in ((), ("rules",)):
             ended = run("check", *arguments)
             assert [line for line in ended.out.splitlines() if "calendar of" in line] == LINES

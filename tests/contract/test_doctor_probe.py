@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 from daemon import app
 from daemon.adapters.alertmanager import Alertmanager
 from daemon.adapters.store import Store, open_store
-from daemon.app.builders import probes_for
+from daemon.app.alertmanager import probes_for
 from daemon.cli.doctor import probe
 from daemon.cli.doctor.context import Installation
 from daemon.cli.doctor.probe import prove_route

@@ -9,6 +9,7 @@ import pytest
 
 from daemon.core.incident import events as e
 from daemon.core.recovery.approvals import Approval, Approvals
+from daemon.core.recovery.binding_content import content_hash
 from daemon.core.rules.rule import RuleBook
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.reporting.status import StatusReport
@@ -50,7 +51,7 @@ async def test_a_rule_says_what_may_run_by_itself_and_what_it_has_opened(
         rule="checkout-success-rate",
         step=1,
         action="rollback",
-        content=rule.content_hash(1),
+        content=content_hash(rule, rule.step(1)),
         by="cy",
         at=START,
         until=until,

@@ -27,7 +27,7 @@ from daemon.adapters.alertmanager import Alertmanager
 from daemon.adapters.http_access import HttpAccess
 from daemon.adapters.prometheus import Prometheus
 from daemon.app import access_for, alertmanagers_for, prometheus_for
-from daemon.app.access import open_prometheus
+from daemon.app.prometheus import open_prometheus
 from daemon.config.access import AccessSettings
 from daemon.config.sections import PrometheusServerSettings, PrometheusSettings
 from daemon.config.settings import Settings

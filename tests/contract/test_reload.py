@@ -20,12 +20,13 @@ from daemon.app.reload import Reloader
 from daemon.config.pending_settings import PendingSettings, pending_settings
 from daemon.config.rules_folder import Ruleset, read_ruleset
 from daemon.config.settings import Settings, load_settings
+from daemon.core.people.access import Access
 from daemon.core.values.outcome import Permanent
 from daemon.core.values.yaml_document import FileMistake, Mistakes
 from daemon.instrumentation import Observer
 from daemon.reporting.status import Loading
 from daemon.web.application import web_application
-from daemon.web.auth.identity import Access, Identity
+from daemon.web.auth.identity import Identity
 from daemon.web.context import WebContext
 from tests.contract.rig import ADA, MAX_BODY, Rig
 from tests.contract.test_cli_double import Ended, run

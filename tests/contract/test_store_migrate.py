@@ -26,14 +26,15 @@ from daemon.adapters.store import (
     StorePlace,
     audit_journal,
     backup_store,
+    copying,
     migrate_store,
     migrating,
     open_store,
     postgresql,
     take_back,
 )
+from daemon.adapters.store.copying import LEFT_BEHIND
 from daemon.adapters.store.debts import DebtsFile
-from daemon.adapters.store.migrating import LEFT_BEHIND
 from daemon.adapters.store.open_store import backend_for
 from daemon.adapters.store.replicas import SqlReplicas
 from daemon.adapters.store.schema import metadata
@@ -254,7 +255,7 @@ async def test_what_comes_over_otherwise_is_found_and_nothing_is_kept(
     file: Path, postgresql_place: PostgresAddress, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await _fill(file)
-    copy = migrating._copy
+    copy = copying._copy
 
     def falsified(source: Connection, target: Connection, one: Table, progress: Any) -> Any:
         done = copy(source, target, one, progress)
@@ -262,7 +263,7 @@ async def test_what_comes_over_otherwise_is_found_and_nothing_is_kept(
             target.exec_driver_sql("UPDATE marks SET mark = 'healthy'")
         return done
 
-    monkeypatch.setattr(migrating, "_copy", falsified)
+    monkeypatch.setattr(copying, "_copy", falsified)
     with pytest.raises(Permanent, match="marks has 4 rows here and 4 there, digests"):
         await migrate_store(file, postgresql_place, KEYRING)
     monkeypatch.undo()
@@ -278,7 +279,7 @@ async def test_a_file_that_was_begun_is_gone_if_it_fails(
     def broken(*_: Any) -> None:
         raise Permanent("no")
 
-    monkeypatch.setattr(migrating, "_count_on", broken)
+    monkeypatch.setattr(copying, "_count_on", broken)
     with pytest.raises(Permanent, match="no"):
         await migrate_store(postgresql_place, tmp_path / "new.db", KEYRING)
     assert not [name for name in os.listdir(tmp_path) if not name.endswith(".lock")]
@@ -414,7 +415,7 @@ async def test_it_is_copied_in_portions(
     file: Path, postgresql_place: PostgresAddress, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await _fill(file)
-    monkeypatch.setattr(migrating, "ROWS_AT_ONCE", 3)
+    monkeypatch.setattr(copying, "ROWS_AT_ONCE", 3)
     told: list[tuple[str, int]] = []
     await migrate_store(file, postgresql_place, KEYRING, lambda *one: told.append(one))
     assert [rows for name, rows in told if name == "changes"] == [1]

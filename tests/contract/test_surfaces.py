@@ -15,6 +15,7 @@ from daemon.cli.phrases import one_of, step_commands
 from daemon.core.alertmanager import Alert
 from daemon.core.commands import COMMANDS
 from daemon.core.incident import events as e
+from daemon.core.recovery.binding_content import content_hash
 from daemon.core.response.command import Surface
 from daemon.web.links.answers import BUTTONS
 from daemon.web.site.incident_forms import FORMS, SECTIONS
@@ -530,7 +531,7 @@ async def filled(rig: Rig, form: dict[str, str]) -> dict[str, str]:
     if form.get("content") == "*":
         rule, number = rig.rules.rules["checkout-success-rate"], int(form["step"])
         known = number <= len(rule.recover)
-        form = {**form, "content": rule.content_hash(number) if known else "none"}
+        form = {**form, "content": content_hash(rule, rule.step(number)) if known else "none"}
     return form
 
 

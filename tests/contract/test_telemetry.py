@@ -30,7 +30,7 @@ CLOSED = e.IncidentClosed(reason="by_person", text="a test alert")
 
 
 class Counting:
-    """A casebook and its telemetry; time stands still until a test moves it."""
+    """A repository and its telemetry; time stands still until a test moves it."""
 
     def __init__(self, journal: MemoryJournal | None = None, roster: Roster = ROSTER) -> None:
         self.now = START

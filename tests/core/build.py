@@ -27,6 +27,7 @@ from daemon.core.measurement.samples import QueryAnswer, Series
 from daemon.core.people.roster import Roster
 from daemon.core.recovery.approvals import Approval, Approvals
 from daemon.core.recovery.approved_content import seen_fields
+from daemon.core.recovery.binding_content import content_hash
 from daemon.core.recovery.guardrails import Limits
 from daemon.core.rules.rule import ProblemSpec, Rule, incident_key
 from daemon.core.values.outcome import Outcome, Result
@@ -149,6 +150,11 @@ def make_rule(**changes: Any) -> Rule:
     return Rule.model_validate({**RULE, **changes})
 
 
+def first_hash(rule: Rule) -> str:
+    """What an approval of its first step is bound to."""
+    return content_hash(rule, rule.step(1))
+
+
 def approved(rule: Rule, *steps: int, until: datetime = NOW + HOUR) -> Approvals:
     """Standing approvals of these steps, as they are now."""
     entries = tuple(
@@ -156,7 +162,7 @@ def approved(rule: Rule, *steps: int, until: datetime = NOW + HOUR) -> Approvals
             rule=rule.rule,
             step=step,
             action=rule.step(step).action,
-            content=rule.content_hash(step),
+            content=content_hash(rule, rule.step(step)),
             by="ada",
             at=ago(60),
             until=until,
@@ -434,7 +440,9 @@ def started(step: int = 1, target: str = TARGET) -> e.StepStarted:
 def step_approved(rule: Rule, step: int = 1, person: str = "ada") -> e.StepApproved:
     """A person's word on a step as it stands."""
     saw = seen_fields(rule, rule.step(step))
-    return e.StepApproved(step=step, person=person, content=rule.content_hash(step), saw=saw)
+    return e.StepApproved(
+        step=step, person=person, content=content_hash(rule, rule.step(step)), saw=saw
+    )
 
 
 def each_minute(

@@ -19,6 +19,7 @@ from daemon.core.incident.state import Incident
 from daemon.core.measurement.problem import RecoveryReading
 from daemon.core.people.roster import Roster
 from daemon.core.recovery.approvals import Approvals
+from daemon.core.recovery.binding_content import content_hash
 from daemon.core.recovery.guardrails import Guard
 from daemon.core.recovery.plan import Outlook, content_of
 from daemon.core.recovery.situation import Surroundings
@@ -130,7 +131,9 @@ def test_an_approval_that_was_given_is_not_paged_for_any_more(scene: Watched) ->
     page = scene.incident.pages["approval-1-relapsed-1.ada"]
     assert still_relevant(scene.incident, page)
     scene.passes(1)
-    scene.does("ada", e.StepApproved(step=1, person="ada", content=RULE.content_of(RULE.step(1))))
+    scene.does(
+        "ada", e.StepApproved(step=1, person="ada", content=content_hash(RULE, RULE.step(1)))
+    )
     assert not still_relevant(scene.incident, page)
 
 
@@ -153,7 +156,7 @@ def test_each_approval_that_lapses_is_asked_for_anew() -> None:
 
 def test_after_a_relapse_each_approval_that_lapses_is_asked_for_anew(scene: Watched) -> None:
     scene.recovers_and_relapses()
-    approved = e.StepApproved(step=1, person="ada", content=RULE.content_of(RULE.step(1)))
+    approved = e.StepApproved(step=1, person="ada", content=content_hash(RULE, RULE.step(1)))
     for number in (1, 2, 3):
         scene.does("ada", approved)
         assert awaiting_approval(scene.incident) is None

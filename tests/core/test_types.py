@@ -18,12 +18,12 @@ ROOT = Path(__file__).parents[2]
 IMPORTS = """\
 from daemon.core.incident import events as e
 from daemon.core.incident.events.base import BaseEvent
-from daemon.core.incident.reasons import TAKEN_BACK, AskReason, TakenBackReason
-from daemon.core.incident.state import Incident, Phase, StepState
+from daemon.core.incident.reasons import TAKEN_BACK, AskReason, TakenBackReason, attempt_ended
+from daemon.core.incident.state import Incident, Phase
+from daemon.core.incident.step_state import StepState
 from daemon.core.people.audiences import Audience
 from daemon.core.ports.notification import Message
 from daemon.core.recovery.step_answers import AskApproval, Skip
-from daemon.recovering.attempt import attempt_ended
 from recovery_actions.reasons import NotReady
 """
 SNIPPETS = {

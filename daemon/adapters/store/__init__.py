@@ -4,12 +4,13 @@ inbox of deliveries, the sessions and API tokens of people."""
 from daemon.adapters.store.archive import FileArchive, archived
 from daemon.adapters.store.archive_files import check_archive, read_archived
 from daemon.adapters.store.auditing import Archived, Break, audit_incident, audit_journal
+from daemon.adapters.store.copying import CopiedTable
 from daemon.adapters.store.credentials import SqlCredentials
 from daemon.adapters.store.files import must_not_be_missing
 from daemon.adapters.store.inbox import SqlInbox
 from daemon.adapters.store.journal import SqlJournal
 from daemon.adapters.store.maintenance import backup_store, check_store, restore_store
-from daemon.adapters.store.migrating import CopiedTable, migrate_store, take_back
+from daemon.adapters.store.migrating import migrate_store, take_back
 from daemon.adapters.store.open_store import Store, backend_for, open_store
 from daemon.adapters.store.place import (
     PostgresAddress,

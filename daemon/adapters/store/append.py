@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Select, bindparam, case, func, select, true, update
 
 from daemon.adapters.store import locks
+from daemon.adapters.store.column_types import to_stamp
 from daemon.adapters.store.ledger import LastRow, Ledger, Line, find_last, last_row, packed
 from daemon.adapters.store.replicas import (
     lease_fault,
@@ -29,7 +30,6 @@ from daemon.adapters.store.schema import (
     heads,
     marks,
     replicas_table,
-    to_stamp,
 )
 from daemon.adapters.store.statements import insert, portions, sent_together
 from daemon.core.changes.suspects import HealthMark

@@ -19,6 +19,7 @@ from sqlalchemy import Connection, delete, exists, select, update
 from daemon.adapters.store import archive_files
 from daemon.adapters.store.auditing.incidents import IncidentAuditor
 from daemon.adapters.store.auditing.replay import Archived, End
+from daemon.adapters.store.column_types import to_stamp
 from daemon.adapters.store.journal import SqlJournal
 from daemon.adapters.store.ledger import Line, packed, ranges
 from daemon.adapters.store.schema import (
@@ -28,7 +29,6 @@ from daemon.adapters.store.schema import (
     head_is_pending,
     heads,
     ledger,
-    to_stamp,
 )
 from daemon.core.incident.events import ReviewWritten
 from daemon.core.ports.urgency import Urgency

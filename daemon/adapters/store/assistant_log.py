@@ -7,10 +7,10 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from daemon.adapters.store.column_types import to_stamp
 from daemon.adapters.store.database import Database
 from daemon.adapters.store.ledger import Ledger, Line, packed
 from daemon.adapters.store.schema import ledger as rows
-from daemon.adapters.store.schema import to_stamp
 from daemon.core.ports.assistants import AssistantCall
 
 

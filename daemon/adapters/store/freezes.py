@@ -6,8 +6,9 @@ from datetime import datetime
 
 from sqlalchemy import BindParameter, ColumnElement, Connection, bindparam, select, update
 
+from daemon.adapters.store.column_types import to_stamp
 from daemon.adapters.store.ledger import Ledger, Line, packed
-from daemon.adapters.store.schema import freezes_table, to_stamp
+from daemon.adapters.store.schema import freezes_table
 from daemon.adapters.store.statements import insert
 from daemon.core.recovery.guardrails import Freeze
 

@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, delete, select, true, update
 
+from daemon.adapters.store.column_types import to_stamp
 from daemon.adapters.store.database import Database, to_its_end
 from daemon.adapters.store.replicas import database_now, utc_now, without_owner
-from daemon.adapters.store.schema import alert_ends, delivery_waits, inbox, to_stamp
+from daemon.adapters.store.schema import alert_ends, delivery_waits, inbox
 from daemon.adapters.store.statements import insert, insert_missing, on_names, portions
 from daemon.core.ports.urgency import Urgency
 from daemon.core.values.outcome import Temporary

@@ -101,8 +101,8 @@ class SqlJournal:
         urgency: Urgency = Urgency.NORMAL,
         fence: Fence | None = None,
     ) -> None:
-        """Append after `expected`, durably, all or nothing. Raises Conflict, ClaimRefused or
-        NotOwner.
+        """Append after `expected`, durably, all or nothing. Raises SequenceConflict,
+        ClaimRefused or NotOwner.
 
         Without drafts only the head changes: its phase or wake time, say. A closed incident
         takes entries too (its review), but stays closed. ValueError if something needs the time

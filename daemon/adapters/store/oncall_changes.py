@@ -8,9 +8,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select, update
 
+from daemon.adapters.store.column_types import to_stamp
 from daemon.adapters.store.database import Database
 from daemon.adapters.store.ledger import Ledger, Line, packed
-from daemon.adapters.store.schema import oncall_overrides, oncall_swaps, to_stamp
+from daemon.adapters.store.schema import oncall_overrides, oncall_swaps
 from daemon.core.people.oncall_changes import OncallOverride, ShiftSwap, SwapAnswer
 
 _OVERRIDE = tuple(OncallOverride.model_fields)

@@ -20,14 +20,8 @@ from sqlalchemy import (
     type_coerce,
 )
 
-from daemon.adapters.store.schema import (
-    events,
-    head_is_open,
-    head_is_pending,
-    heads,
-    is_drill,
-    to_stamp,
-)
+from daemon.adapters.store.column_types import to_stamp
+from daemon.adapters.store.schema import events, head_is_open, head_is_pending, heads, is_drill
 from daemon.adapters.store.statements import portions
 from daemon.core.incident.events import AlertsReceived, decode
 from daemon.core.ports.journal import (

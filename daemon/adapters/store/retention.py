@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Table, delete, exists, func, select, tuple_
 
+from daemon.adapters.store.column_types import to_stamp
 from daemon.adapters.store.database import Database
 from daemon.adapters.store.ledger import Ledger, Line, packed
 from daemon.adapters.store.schema import (
@@ -25,7 +26,6 @@ from daemon.adapters.store.schema import (
     oncall_overrides,
     oncall_swaps,
     sessions,
-    to_stamp,
     tokens,
 )
 from daemon.core.ports.urgency import Urgency

@@ -1,21 +1,11 @@
-"""The tables, the same for every database. Times are ISO-8601 text in UTC with microseconds.
-
-Text of one width and zone sorts as time does, reads well in any tool, and comes back exact.
-"""
+"""The tables, the same for every database, and the indexes over them."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from datetime import UTC, datetime
-
-from pydantic import TypeAdapter
 from sqlalchemy import (
-    BigInteger,
     Boolean,
     Column,
     Connection,
-    Dialect,
     Float,
     Index,
     Integer,
@@ -24,17 +14,19 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     String,
     Table,
-    Text,
-    TypeDecorator,
     event,
     func,
 )
 
-from daemon.core.incident.alert_routes import Routes
-from daemon.core.incident.outcome_facts import OutcomeFacts
+from daemon.adapters.store.column_types import (
+    COUNTER,
+    PLAIN_TEXT,
+    LabelsText,
+    MomentText,
+    OutcomeText,
+    RoutesText,
+)
 from daemon.core.values.drill_key import id_prefix, key_prefix
-
-_ROUTES: TypeAdapter[Routes] = TypeAdapter(Routes)
 
 SCHEMA = 11
 """Counts the revisions of these tables; `upgrading` brings an earlier one up to it. Each has a
@@ -45,79 +37,8 @@ COMPATIBLE = 11
 defaults, and nothing that they use has changed. A step that breaks this sets it to its own
 number."""
 
-_TEXT = Text().with_variant(Text(collation="C"), "postgresql")
-"""Text that is compared and sorted by its code points, in any database."""
-_COUNTER = BigInteger().with_variant(Integer, "sqlite")
-"""A number that counts up as long as the store lives; SQLite's INTEGER has 64 bits, too."""
-
-
 _PARTIAL = "where"
 """What an index's `info` has by this name are the rows that it is for, if not for all."""
-
-
-def to_stamp(moment: datetime) -> str:
-    """The moment as it is stored, and as it goes into an entry's digest."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")
-
-
-class _Instant(TypeDecorator[datetime]):
-    """An aware datetime, kept as the text that `stamp` makes."""
-
-    impl = _TEXT
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
-        """On the way in."""
-        return None if value is None else to_stamp(value)
-
-    def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:
-        """On the way out."""
-        return None if value is None else datetime.fromisoformat(value)
-
-
-class _Labels(TypeDecorator[Mapping[str, str]]):
-    """Label names and values, kept as JSON text."""
-
-    impl = _TEXT
-    cache_ok = True
-
-    def process_bind_param(self, value: Mapping[str, str] | None, dialect: Dialect) -> str:
-        """On the way in."""
-        return json.dumps(dict(value or {}), ensure_ascii=False, sort_keys=True)
-
-    def process_result_value(self, value: str | None, dialect: Dialect) -> Mapping[str, str]:
-        """On the way out."""
-        return dict(json.loads(value or "{}"))
-
-
-class _Outcome(TypeDecorator[OutcomeFacts]):
-    """What came of an incident, kept as JSON text; NULL where that is not known."""
-
-    impl = _TEXT
-    cache_ok = True
-
-    def process_bind_param(self, value: OutcomeFacts | None, dialect: Dialect) -> str | None:
-        """On the way in."""
-        return None if value is None else value.model_dump_json()
-
-    def process_result_value(self, value: str | None, dialect: Dialect) -> OutcomeFacts | None:
-        """On the way out."""
-        return None if value is None else OutcomeFacts.model_validate_json(value)
-
-
-class _Routes(TypeDecorator[Routes]):
-    """Whose alerts come to an incident, kept as JSON text; empty text for none."""
-
-    impl = _TEXT
-    cache_ok = True
-
-    def process_bind_param(self, value: Routes | None, dialect: Dialect) -> str:
-        """On the way in."""
-        return _ROUTES.dump_json(value).decode() if value else ""
-
-    def process_result_value(self, value: str | None, dialect: Dialect) -> Routes:
-        """On the way out."""
-        return _ROUTES.validate_json(value) if value else ()
 
 
 metadata = MetaData()
@@ -125,8 +46,8 @@ metadata = MetaData()
 meta = Table(
     "meta",
     metadata,
-    Column("name", _TEXT, primary_key=True),
-    Column("value", _TEXT, nullable=False),
+    Column("name", PLAIN_TEXT, primary_key=True),
+    Column("value", PLAIN_TEXT, nullable=False),
 )
 
 revision_table = Table(
@@ -140,48 +61,48 @@ revision_table = Table(
 events = Table(
     "events",
     metadata,
-    Column("incident", _TEXT, primary_key=True),
+    Column("incident", PLAIN_TEXT, primary_key=True),
     Column("seq", Integer, primary_key=True, autoincrement=False),
-    # Plain text, not Instant: the digest is over the very characters that are stored.
-    Column("at", _TEXT, nullable=False),
-    Column("by", _TEXT, nullable=False),
-    Column("kind", _TEXT, nullable=False),
+    # Plain text, not MomentText: the digest is over the very characters that are stored.
+    Column("at", PLAIN_TEXT, nullable=False),
+    Column("by", PLAIN_TEXT, nullable=False),
+    Column("kind", PLAIN_TEXT, nullable=False),
     Column("format", Integer, nullable=False),
-    Column("body", _TEXT, nullable=False),
-    Column("digest", _TEXT, nullable=False),
+    Column("body", PLAIN_TEXT, nullable=False),
+    Column("digest", PLAIN_TEXT, nullable=False),
 )
 
 heads = Table(
     "heads",
     metadata,
-    Column("incident", _TEXT, primary_key=True),
-    Column("key", _TEXT, nullable=False),
+    Column("incident", PLAIN_TEXT, primary_key=True),
+    Column("key", PLAIN_TEXT, nullable=False),
     Column("seq", Integer, nullable=False),
-    Column("phase", _TEXT, nullable=False),
-    Column("title", _TEXT, nullable=False),
-    Column("severity", _TEXT, nullable=False),
-    Column("opened_at", _Instant, nullable=False),
-    Column("closed_at", _Instant),
-    Column("wake_at", _Instant),
+    Column("phase", PLAIN_TEXT, nullable=False),
+    Column("title", PLAIN_TEXT, nullable=False),
+    Column("severity", PLAIN_TEXT, nullable=False),
+    Column("opened_at", MomentText, nullable=False),
+    Column("closed_at", MomentText),
+    Column("wake_at", MomentText),
     # What incidents are looked for by.
-    Column("rule", _TEXT, nullable=False, server_default=""),
-    Column("team", _TEXT, nullable=False, server_default=""),
-    Column("service", _TEXT, nullable=False, server_default=""),
+    Column("rule", PLAIN_TEXT, nullable=False, server_default=""),
+    Column("team", PLAIN_TEXT, nullable=False, server_default=""),
+    Column("service", PLAIN_TEXT, nullable=False, server_default=""),
     # What tells incidents of one cause: `daemon.core.incident.onset_facts`.
-    Column("verdict", _TEXT, nullable=False, server_default=""),
-    Column("onset_from", _Instant),
-    Column("onset_until", _Instant),
-    Column("suspect", _TEXT, nullable=False, server_default=""),
-    Column("recovered_at", _Instant),
+    Column("verdict", PLAIN_TEXT, nullable=False, server_default=""),
+    Column("onset_from", MomentText),
+    Column("onset_until", MomentText),
+    Column("suspect", PLAIN_TEXT, nullable=False, server_default=""),
+    Column("recovered_at", MomentText),
     # What came of it (`daemon.core.incident.outcome_facts`), and how much is still to come of a
     # closed one, which stays here until then.
-    Column("outcome", _Outcome),
+    Column("outcome", OutcomeText),
     Column("pending", Integer, nullable=False, server_default="0"),
     # Whose alerts come to it besides those of its key (`daemon.core.incident.alert_routes`).
-    Column("routes", _Routes, nullable=False, server_default=""),
+    Column("routes", RoutesText, nullable=False, server_default=""),
     # The replica that conducts it (`daemon.core.ports.replicas`); empty for none, or for the only
     # daemon of its store.
-    Column("owner", _TEXT, nullable=False, server_default=""),
+    Column("owner", PLAIN_TEXT, nullable=False, server_default=""),
     # The highest format of its entries: who knows only earlier ones does not conduct it.
     Column("format", Integer, nullable=False, server_default="1"),
 )
@@ -214,16 +135,16 @@ actions_table = Table(
     "actions",
     metadata,
     # A step may be tried again, so (incident, step) names the holder but not the row.
-    Column("number", _COUNTER, primary_key=True),
-    Column("incident", _TEXT, nullable=False),
+    Column("number", COUNTER, primary_key=True),
+    Column("incident", PLAIN_TEXT, nullable=False),
     Column("step", Integer, nullable=False),
-    Column("target", _TEXT, nullable=False),
-    Column("started_at", _Instant, nullable=False),
-    Column("finished_at", _Instant),
+    Column("target", PLAIN_TEXT, nullable=False),
+    Column("started_at", MomentText, nullable=False),
+    Column("finished_at", MomentText),
     # What the budgets count by; empty in rows from before schema 2.
-    Column("rule", _TEXT, nullable=False, server_default=""),
-    Column("team", _TEXT, nullable=False, server_default=""),
-    Column("domain", _TEXT, nullable=False, server_default=""),
+    Column("rule", PLAIN_TEXT, nullable=False, server_default=""),
+    Column("team", PLAIN_TEXT, nullable=False, server_default=""),
+    Column("domain", PLAIN_TEXT, nullable=False, server_default=""),
     # Started by a person's word: no budget counts it. Rows from before schema 6 do not tell, and
     # count.
     Column("by_person", Boolean, nullable=False, server_default="0"),
@@ -242,118 +163,118 @@ Index("actions_by_start", actions_table.c.started_at)
 freezes_table = Table(
     "freezes",
     metadata,
-    Column("scope", _TEXT, primary_key=True),
-    Column("reason", _TEXT, nullable=False),
-    Column("by", _TEXT, nullable=False),
-    Column("at", _Instant, nullable=False),
-    Column("until", _Instant),
+    Column("scope", PLAIN_TEXT, primary_key=True),
+    Column("reason", PLAIN_TEXT, nullable=False),
+    Column("by", PLAIN_TEXT, nullable=False),
+    Column("at", MomentText, nullable=False),
+    Column("until", MomentText),
     # A thawed freeze stays until the next one of its scope, to tell who lifted it.
-    Column("thawed_by", _TEXT),
-    Column("thawed_at", _Instant),
+    Column("thawed_by", PLAIN_TEXT),
+    Column("thawed_at", MomentText),
 )
 
 maintenance_table = Table(
     "maintenance_windows",
     metadata,
-    Column("id", _TEXT, primary_key=True),
-    Column("scope", _TEXT, nullable=False),
-    Column("reason", _TEXT, nullable=False),
-    Column("by", _TEXT, nullable=False),
-    Column("announced_at", _Instant, nullable=False),
-    Column("begins_at", _Instant, nullable=False),
-    Column("ends_at", _Instant, nullable=False),
-    Column("public_text", _TEXT, nullable=False, server_default=""),
+    Column("id", PLAIN_TEXT, primary_key=True),
+    Column("scope", PLAIN_TEXT, nullable=False),
+    Column("reason", PLAIN_TEXT, nullable=False),
+    Column("by", PLAIN_TEXT, nullable=False),
+    Column("announced_at", MomentText, nullable=False),
+    Column("begins_at", MomentText, nullable=False),
+    Column("ends_at", MomentText, nullable=False),
+    Column("public_text", PLAIN_TEXT, nullable=False, server_default=""),
     # Ended before its announced end, or called off before it began.
-    Column("ended_by", _TEXT),
-    Column("ended_at", _Instant),
+    Column("ended_by", PLAIN_TEXT),
+    Column("ended_at", MomentText),
 )
 
 oncall_overrides = Table(
     "oncall_overrides",
     metadata,
-    Column("id", _TEXT, primary_key=True),
-    Column("schedule", _TEXT, nullable=False),
-    Column("person", _TEXT, nullable=False),
-    Column("replaces", _TEXT, nullable=False),
-    Column("start", _Instant, nullable=False),
-    Column("until", _Instant, nullable=False),
-    Column("reason", _TEXT, nullable=False),
-    Column("by", _TEXT, nullable=False),
-    Column("at", _Instant, nullable=False),
-    Column("swap", _TEXT, nullable=False),
+    Column("id", PLAIN_TEXT, primary_key=True),
+    Column("schedule", PLAIN_TEXT, nullable=False),
+    Column("person", PLAIN_TEXT, nullable=False),
+    Column("replaces", PLAIN_TEXT, nullable=False),
+    Column("start", MomentText, nullable=False),
+    Column("until", MomentText, nullable=False),
+    Column("reason", PLAIN_TEXT, nullable=False),
+    Column("by", PLAIN_TEXT, nullable=False),
+    Column("at", MomentText, nullable=False),
+    Column("swap", PLAIN_TEXT, nullable=False),
     # A removed one stays, to tell who removed it.
-    Column("removed_by", _TEXT),
-    Column("removed_at", _Instant),
+    Column("removed_by", PLAIN_TEXT),
+    Column("removed_at", MomentText),
 )
 Index("oncall_overrides_by_end", oncall_overrides.c.until)
 
 oncall_swaps = Table(
     "oncall_swaps",
     metadata,
-    Column("id", _TEXT, primary_key=True),
-    Column("schedule", _TEXT, nullable=False),
-    Column("asker", _TEXT, nullable=False),
-    Column("asked", _TEXT, nullable=False),
-    Column("start", _Instant, nullable=False),
-    Column("until", _Instant, nullable=False),
-    Column("return_start", _Instant),
-    Column("return_until", _Instant),
-    Column("reason", _TEXT, nullable=False),
-    Column("at", _Instant, nullable=False),
+    Column("id", PLAIN_TEXT, primary_key=True),
+    Column("schedule", PLAIN_TEXT, nullable=False),
+    Column("asker", PLAIN_TEXT, nullable=False),
+    Column("asked", PLAIN_TEXT, nullable=False),
+    Column("start", MomentText, nullable=False),
+    Column("until", MomentText, nullable=False),
+    Column("return_start", MomentText),
+    Column("return_until", MomentText),
+    Column("reason", PLAIN_TEXT, nullable=False),
+    Column("at", MomentText, nullable=False),
     # Empty while it waits for one.
-    Column("answer", _TEXT, nullable=False),
-    Column("answered_at", _Instant),
+    Column("answer", PLAIN_TEXT, nullable=False),
+    Column("answered_at", MomentText),
 )
 
 changes_table = Table(
     "changes",
     metadata,
-    Column("subject", _TEXT, primary_key=True),
-    Column("item", _TEXT, primary_key=True),
-    Column("previous", _TEXT, nullable=False),
-    Column("at", _Instant, primary_key=True),
-    Column("seen_by", _TEXT, nullable=False),
-    Column("text", _TEXT, nullable=False, server_default=""),
-    Column("target", _TEXT, nullable=False, server_default=""),
-    Column("labels", _Labels, nullable=False, server_default="{}"),
+    Column("subject", PLAIN_TEXT, primary_key=True),
+    Column("item", PLAIN_TEXT, primary_key=True),
+    Column("previous", PLAIN_TEXT, nullable=False),
+    Column("at", MomentText, primary_key=True),
+    Column("seen_by", PLAIN_TEXT, nullable=False),
+    Column("text", PLAIN_TEXT, nullable=False, server_default=""),
+    Column("target", PLAIN_TEXT, nullable=False, server_default=""),
+    Column("labels", LabelsText, nullable=False, server_default="{}"),
 )
 Index("changes_by_time", changes_table.c.at)
 
 marks = Table(
     "marks",
     metadata,
-    Column("subject", _TEXT, primary_key=True),
-    Column("item", _TEXT, primary_key=True),
-    Column("mark", _TEXT, nullable=False),
-    Column("at", _Instant, nullable=False),
-    Column("incident", _TEXT, nullable=False),
+    Column("subject", PLAIN_TEXT, primary_key=True),
+    Column("item", PLAIN_TEXT, primary_key=True),
+    Column("mark", PLAIN_TEXT, nullable=False),
+    Column("at", MomentText, nullable=False),
+    Column("incident", PLAIN_TEXT, nullable=False),
 )
 
 ledger = Table(
     "ledger",
     metadata,
     # What the journal as a whole went through, in one chain over all incidents.
-    Column("number", _COUNTER, primary_key=True, autoincrement=False),
+    Column("number", COUNTER, primary_key=True, autoincrement=False),
     # Plain text all of it, as in `events`: the digest is over what is stored.
-    Column("at", _TEXT, nullable=False),
-    Column("kind", _TEXT, nullable=False),
-    Column("incident", _TEXT, nullable=False),
+    Column("at", PLAIN_TEXT, nullable=False),
+    Column("kind", PLAIN_TEXT, nullable=False),
+    Column("incident", PLAIN_TEXT, nullable=False),
     Column("seq", Integer, nullable=False),
-    Column("body", _TEXT, nullable=False),
-    Column("digest", _TEXT, nullable=False),
+    Column("body", PLAIN_TEXT, nullable=False),
+    Column("digest", PLAIN_TEXT, nullable=False),
 )
 
 inbox = Table(
     "inbox",
     metadata,
     # The order of arrival: clocks repeat themselves and step back, this does not.
-    Column("arrival", _COUNTER, primary_key=True),
-    Column("identity", _TEXT, nullable=False, unique=True),
-    Column("received_at", _Instant, nullable=False),
+    Column("arrival", COUNTER, primary_key=True),
+    Column("identity", PLAIN_TEXT, nullable=False, unique=True),
+    Column("received_at", MomentText, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("processed", Boolean, nullable=False),
     # The replica that took it and works it off.
-    Column("owner", _TEXT, nullable=False, server_default=""),
+    Column("owner", PLAIN_TEXT, nullable=False, server_default=""),
 )
 delivery_waits = inbox.c.processed.is_(False)
 Index(
@@ -365,37 +286,37 @@ Index(
 replicas_table = Table(
     "replicas",
     metadata,
-    Column("name", _TEXT, primary_key=True),
+    Column("name", PLAIN_TEXT, primary_key=True),
     # Tells a process from an earlier one of the same name.
-    Column("instance", _TEXT, nullable=False),
-    Column("version", _TEXT, nullable=False),
+    Column("instance", PLAIN_TEXT, nullable=False),
+    Column("version", PLAIN_TEXT, nullable=False),
     Column("format", Integer, nullable=False),
-    Column("rules", _TEXT, nullable=False),
-    Column("started_at", _Instant, nullable=False),
-    Column("renewed_at", _Instant, nullable=False),
+    Column("rules", PLAIN_TEXT, nullable=False),
+    Column("started_at", MomentText, nullable=False),
+    Column("renewed_at", MomentText, nullable=False),
     # NULL where there can be one daemon only.
-    Column("lease_until", _Instant),
+    Column("lease_until", MomentText),
     Column("ahead", Float, nullable=False),
 )
 
 alert_ends = Table(
     "alert_ends",
     metadata,
-    Column("alert", _TEXT, primary_key=True),
-    Column("ends_at", _Instant, nullable=False),
+    Column("alert", PLAIN_TEXT, primary_key=True),
+    Column("ends_at", MomentText, nullable=False),
 )
 
 sessions = Table(
     "sessions",
     metadata,
     # The hash of what the cookie holds; whoever reads this table cannot be anybody.
-    Column("id", _TEXT, primary_key=True),
-    Column("person", _TEXT, nullable=False),
-    Column("proof", _TEXT, nullable=False),
-    Column("started_at", _Instant, nullable=False),
-    Column("ends_at", _Instant, nullable=False),
-    Column("client", _TEXT, nullable=False),
-    Column("granted", _TEXT),
+    Column("id", PLAIN_TEXT, primary_key=True),
+    Column("person", PLAIN_TEXT, nullable=False),
+    Column("proof", PLAIN_TEXT, nullable=False),
+    Column("started_at", MomentText, nullable=False),
+    Column("ends_at", MomentText, nullable=False),
+    Column("client", PLAIN_TEXT, nullable=False),
+    Column("granted", PLAIN_TEXT),
     Column("guest", Boolean, nullable=False),
 )
 Index("sessions_by_end", sessions.c.ends_at)
@@ -403,18 +324,18 @@ Index("sessions_by_end", sessions.c.ends_at)
 tokens = Table(
     "tokens",
     metadata,
-    Column("id", _TEXT, primary_key=True),
-    Column("digest", _TEXT, nullable=False, unique=True),
-    Column("person", _TEXT, nullable=False),
-    Column("name", _TEXT, nullable=False),
+    Column("id", PLAIN_TEXT, primary_key=True),
+    Column("digest", PLAIN_TEXT, nullable=False, unique=True),
+    Column("person", PLAIN_TEXT, nullable=False),
+    Column("name", PLAIN_TEXT, nullable=False),
     # Scopes parted by spaces.
-    Column("scopes", _TEXT, nullable=False),
-    Column("created_at", _Instant, nullable=False),
-    Column("expires_at", _Instant),
+    Column("scopes", PLAIN_TEXT, nullable=False),
+    Column("created_at", MomentText, nullable=False),
+    Column("expires_at", MomentText),
     # A day, YYYY-MM-DD in UTC: when somebody works is nobody's business.
-    Column("used_on", _TEXT),
-    Column("revoked_at", _Instant),
-    Column("revoked_by", _TEXT),
+    Column("used_on", PLAIN_TEXT),
+    Column("revoked_at", MomentText),
+    Column("revoked_by", PLAIN_TEXT),
 )
 Index("tokens_by_person", tokens.c.person)
 
@@ -424,16 +345,16 @@ news_table = Table(
     "news",
     metadata,
     # Counts what changes and has no row in the ledger: `daemon.adapters.store.news`.
-    Column("topic", _TEXT, primary_key=True),
+    Column("topic", PLAIN_TEXT, primary_key=True),
     Column("number", Integer, nullable=False),
 )
 
 duties_table = Table(
     "duties",
     metadata,
-    Column("name", _TEXT, primary_key=True),
-    Column("owner", _TEXT, nullable=False),
-    Column("lease_until", _Instant, nullable=False),
+    Column("name", PLAIN_TEXT, primary_key=True),
+    Column("owner", PLAIN_TEXT, nullable=False),
+    Column("lease_until", MomentText, nullable=False),
 )
 
 

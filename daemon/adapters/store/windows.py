@@ -7,9 +7,10 @@ from functools import partial
 
 from sqlalchemy import Connection, select, update
 
+from daemon.adapters.store.column_types import to_stamp
 from daemon.adapters.store.database import Database
 from daemon.adapters.store.ledger import Ledger, Line, packed
-from daemon.adapters.store.schema import maintenance_table, to_stamp
+from daemon.adapters.store.schema import maintenance_table
 from daemon.core.recovery.maintenance import MaintenanceWindow
 
 

@@ -131,7 +131,7 @@ def doctor_command(
 async def _examined(
     settings: Settings, person: str | None, config: Path | None, test_alert: bool | None
 ) -> Sequence[Finding]:
-    """Raises Failure."""
+    """Raises CommandFailure."""
     environ = environment()
     workshop = app.workshop_for(settings, environ)
     # The daemon itself is looked at, too, and is on this machine.

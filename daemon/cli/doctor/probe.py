@@ -1,4 +1,4 @@
-"""RouteProof of the way from Alertmanager to the daemon: a test alert that the daemon recognises.
+"""Proof of the way from Alertmanager to the daemon: a test alert that the daemon recognises.
 
 What Alertmanager's configuration says is no proof: newer versions hide the addresses of webhooks,
 and no configuration tells that the token is right or the network open.

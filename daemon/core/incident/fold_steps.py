@@ -9,7 +9,8 @@ from daemon.core.incident import events as e
 from daemon.core.incident.dry_run import DryRun
 from daemon.core.incident.fold_lifecycle import with_reading
 from daemon.core.incident.reasons import VETOED, is_taken_back
-from daemon.core.incident.state import Incident, StepStage, StepState
+from daemon.core.incident.state import Incident
+from daemon.core.incident.step_state import StepStage, StepState
 from daemon.core.rules.rule import StepSpec
 from daemon.core.values.outcome import Outcome
 from daemon.core.values.replace import replace

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Literal, TypeGuard, get_args
 
+from daemon.core.values.outcome import Outcome, Result
+
 ConcurrenceReason = Literal[
     "upstream_first", "upstream_unresolved", "concurrent_unmeasured", "shared_onset"
 ]
@@ -135,3 +137,8 @@ DiagnosisReason = Literal["plan_exhausted", "no_plan", "no_suitable_plan"]
 def is_taken_back(reason: str) -> TypeGuard[TakenBackReason]:
     """Whether it is the reason of a refusal after which the step waits as before."""
     return reason in TAKEN_BACK
+
+
+def attempt_ended(result: Result, reason: AttemptReason, detail: str) -> Outcome:
+    """How an attempt ended that its action did not end itself."""
+    return Outcome(result=result, reason=reason, detail=detail)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache
-from typing import Any, Literal
+from typing import Literal
 
 from daemon.core.alertmanager import Alert, Labels
 from daemon.core.changes.suspects import Suspicion
@@ -17,7 +16,6 @@ from daemon.core.incident.call_answers import CallAnswers
 from daemon.core.incident.collaboration import Collaboration
 from daemon.core.incident.diagnosis import IncidentDiagnosis
 from daemon.core.incident.drill_mark import DrillMark, DrillState
-from daemon.core.incident.dry_run import DryRun
 from daemon.core.incident.headline import headline_of, statement_of
 from daemon.core.incident.impact import ImpactTally
 from daemon.core.incident.last_word import LastWord
@@ -25,14 +23,12 @@ from daemon.core.incident.learning import Learning
 from daemon.core.incident.misjudgements import Misjudgements
 from daemon.core.incident.organization import Organization, worse
 from daemon.core.incident.page_identity import Purpose
-from daemon.core.incident.reasons import AskReason, TakenBackReason
 from daemon.core.incident.responders import IncidentPeople
+from daemon.core.incident.step_state import StepState, untouched
 from daemon.core.incident.storm_membership import StormMembership
 from daemon.core.incident.updates import IncidentUpdates
 from daemon.core.measurement.problem import Problem, RecoveryReading, RecoveryState, Severity
-from daemon.core.rules.rule import StepSpec
 from daemon.core.values.drill_key import marked, unmarked
-from daemon.core.values.outcome import Outcome
 
 Phase = Literal[
     "defining",
@@ -44,106 +40,9 @@ Phase = Literal[
     "watching",
     "closed",
 ]
-StepStatus = Literal["waiting", "vetoed", "skipped", "running", "finished"]
 
 RECENT_READINGS = 50
 """How many of the newest measurements are kept for judging a streak."""
-
-
-@dataclass(frozen=True)
-class StepStage:
-    """Where a step stopped midway, since when, and what was ruled then; None while it is open."""
-
-    since: datetime
-    reached: e.StageReached
-    ruling: e.StageRuled | None = None
-
-
-@dataclass(frozen=True)
-class StepState:
-    """One alternative of the plan, as far as it has come.
-
-    `refusal` and `observed` can be the action's own words; None: nothing was observed,
-    and `observation` is all of it.
-    `refusal_text`: the sentence with which the daemon last said why it would not start it.
-    `ask_reason`: why people were last asked to approve it; `asking`: nobody has since, or what they
-    gave does not count any more. `approvals`: how often people have approved it. `reopened`: it was
-    passed over, and applies by what became known later. `dry_run`: the newest, made
-    while people are asked. `stage`: where it stopped midway. `begun_at`: when its run has last
-    begun, or gone on after a restart; what it does to the world does not begin before.
-    """
-
-    number: int
-    status: StepStatus = "waiting"
-    action: str = ""
-    target: str = ""
-    proposed: StepSpec | None = None
-    proposed_by: str = ""
-    refusal: str = ""
-    refusal_text: str = ""
-    reopened: bool = False
-    ask_reason: AskReason | Literal[""] = ""
-    asking: bool = False
-    observed: str | None = None
-    observation: e.StepObserved | None = None
-    rehearsed: bool = False
-    dry_run: DryRun | None = None
-    approved_by: str = ""
-    approved_at: datetime | None = None
-    approvals: int = 0
-    approved_content: str = ""
-    approved_saw: Mapping[str, str] = field(default_factory=dict)
-    ordered: bool = False
-    vetoed_by: str = ""
-    taken_back: TakenBackReason | Literal[""] = ""
-    taken_back_at: datetime | None = None
-    evidence: e.EvidenceTaken | None = None
-    params: Mapping[str, Any] = field(default_factory=dict)
-    authority: str = ""
-    automatic: bool = False
-    withdrew_autonomy: bool = False
-    started_at: datetime | None = None
-    summary: str = ""
-    intent: Mapping[str, str] | None = None
-    begun_at: datetime | None = None
-    stage: StepStage | None = None
-    finished_at: datetime | None = None
-    outcome: Outcome | None = None
-    readings: tuple[RecoveryReading, ...] = ()
-    verdict: e.Verdict | None = None
-    verdict_at: datetime | None = None
-    verdict_text: str = ""
-
-    @property
-    def ordered_now(self) -> bool:
-        """Whether a person starts it now, and has not been asked again since."""
-        return self.ordered and not self.asking
-
-    @property
-    def at_stage(self) -> bool:
-        """Whether it waits midway for the metrics, or for a person's word."""
-        return self.status == "running" and self.stage is not None and self.stage.ruling is None
-
-    @property
-    def acted(self) -> bool:
-        """Whether it may have changed the world, so that its effect must be measured."""
-        return self.outcome is not None and self.outcome.result != "refused"
-
-    @property
-    def so_far(self) -> str:
-        """What has come of it, for a sentence: the verdict, or how far it is."""
-        if self.verdict:
-            return self.verdict.replace("_", " ")
-        if self.outcome is None:
-            going_on = "waiting midway for the metrics" if self.at_stage else "being carried out"
-            return going_on if self.status == "running" else self.status
-        result = self.outcome.result
-        return "done, its effect is being measured" if result == "done" else result
-
-    @property
-    def awaits_approval(self) -> bool:
-        """Whether it waits for the Commander's word."""
-        return self.status == "waiting" and self.asking
 
 
 @dataclass(frozen=True)
@@ -331,7 +230,7 @@ class Incident:
 
     @property
     def phase(self) -> Phase:
-        """Where it stands, in one updates."""
+        """Where it stands, in one word."""
         if self.closed is not None:
             return "closed"
         if self.recovered_at is not None:
@@ -400,10 +299,4 @@ class Incident:
 
     def step(self, number: int) -> StepState:
         """The state of a step, also of one that nothing has happened to."""
-        return self.steps.get(number) or _untouched(number)
-
-
-@lru_cache(maxsize=256)
-def _untouched(number: int) -> StepState:
-    """Made once: each decision asks for the state of every step, several times."""
-    return StepState(number)
+        return self.steps.get(number) or untouched(number)

@@ -249,7 +249,7 @@ class Journal(Protocol):
         `claim` takes a target's lock, `release` gives back the one this incident holds, `marks`
         maps (subject, item) to what a measurement said of it. `urgency` tells what goes first
         while much waits to be written. `fence`: only if that replica owns the incident and its
-        lease lasts. Raises Conflict, ClaimRefused or NotOwner.
+        lease lasts. Raises SequenceConflict, ClaimRefused or NotOwner.
         """
 
     async def read(self, incident: str, after: int = 0) -> list[Entry]:

@@ -13,6 +13,7 @@ import yaml
 from pydantic import Field
 
 from daemon.core.recovery.approved_content import changes_since, changes_text, seen_fields
+from daemon.core.recovery.binding_content import accepted_hashes, content_hash
 from daemon.core.rules.rule import Rule
 from daemon.core.values.units import Frozen, Moment
 
@@ -28,7 +29,7 @@ _HEADING = """\
 class Approval(Frozen):
     """One person's permission for one step (`step` counts from 1) of a rule.
 
-    It holds as long as `content` does (`Rule.contents_of`); `saw` tells by field what stood there
+    It holds as long as `content` does (`accepted_hashes`); `saw` tells by field what stood there
     (`seen_fields`), and is empty in entries of an earlier version of this program.
     """
 
@@ -49,7 +50,7 @@ class Approval(Frozen):
             rule=rule.rule,
             step=step,
             action=spec.action,
-            content=rule.content_of(spec),
+            content=content_hash(rule, spec),
             by=by,
             at=at,
             until=until,
@@ -64,7 +65,7 @@ class Approvals(Frozen):
 
     def current(self, rule: Rule, step: int) -> Approval | None:
         """The entry for this very content of the step; of several, the one that ends last."""
-        return _current(self._of(rule, step), rule.contents_of(rule.step(step)))
+        return _current(self._of(rule, step), accepted_hashes(rule, rule.step(step)))
 
     def state_of(self, rule: Rule, step: int, now: datetime) -> tuple[ApprovalState, str]:
         """Whether this step may run by itself now, and the sentence that says why (not)."""
@@ -72,7 +73,7 @@ class Approvals(Frozen):
         command = f"`stopgap approve {rule.rule} --step {step}`"
         if not entries:
             return "not_approved", f"nobody has approved it to run by itself; see {command}"
-        contents = rule.contents_of(rule.step(step))
+        contents = accepted_hashes(rule, rule.step(step))
         entry = _current(entries, contents)
         if entry is None:
             return "approval_void", f"{_changed_text(entries, contents, rule, step)}; see {command}"
@@ -86,7 +87,9 @@ class Approvals(Frozen):
     def changed_text(self, rule: Rule, step: int) -> str:
         """What was changed since the step was approved, and which of it voids the approval, in
         words; empty if nothing was, or nobody has approved it."""
-        return _changed_text(self._of(rule, step), rule.contents_of(rule.step(step)), rule, step)
+        return _changed_text(
+            self._of(rule, step), accepted_hashes(rule, rule.step(step)), rule, step
+        )
 
     def _of(self, rule: Rule, step: int) -> list[Approval]:
         return [a for a in self.approvals if (a.rule, a.step) == (rule.rule, step)]

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from daemon.core.recovery.binding_content import binding_content
 from daemon.core.rules.rule import Rule, StepSpec
 from daemon.core.values.units import printable
 
@@ -60,7 +61,7 @@ def may_be_secret(name: str, value: Any) -> bool:
 def seen_fields(rule: Rule, step: StepSpec) -> dict[str, str]:
     """What somebody who approves the step sees of it, field by field (`verify.hold`,
     `step.with.directory`), each as a short text."""
-    content = {**rule.binding_content(step), "mode": rule.mode}
+    content = {**binding_content(rule, step), "mode": rule.mode}
     return dict(sorted(_leaves(content, "")))
 
 

@@ -28,7 +28,8 @@ from pydantic import Field
 from daemon.core.changes.suspects import Change
 from daemon.core.incident import events as e
 from daemon.core.incident.reasons import SKIPPED_BY_PERSON, AutonomyLoss
-from daemon.core.incident.state import Incident, StepState
+from daemon.core.incident.state import Incident
+from daemon.core.incident.step_state import StepState
 from daemon.core.people.roster import Roster
 from daemon.core.recovery.plan import plan_of
 from daemon.core.response.paging import direct_page, headline

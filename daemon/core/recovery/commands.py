@@ -16,7 +16,8 @@ from pydantic import ValidationError
 
 from daemon.core.incident import events as e
 from daemon.core.incident.reasons import EVIDENCE_REASONS, SKIPPED_BY_PERSON
-from daemon.core.incident.state import Incident, StepStatus
+from daemon.core.incident.state import Incident
+from daemon.core.incident.step_state import StepStatus
 from daemon.core.recovery.approved_content import seen_fields
 from daemon.core.recovery.plan import PROPOSED_FROM, content_of, plan_of
 from daemon.core.response.command import (

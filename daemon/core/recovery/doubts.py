@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 
 from daemon.core.incident.events import Verdict
 from daemon.core.incident.reasons import AskReason
-from daemon.core.incident.state import Incident, StepState
+from daemon.core.incident.state import Incident
+from daemon.core.incident.step_state import StepState
 from daemon.core.recovery.approvals import Approvals
 from daemon.core.recovery.concurrent import upstream_of
 from daemon.core.recovery.growth import of_unknown_age, trouble_began

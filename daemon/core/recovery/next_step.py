@@ -12,7 +12,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from daemon.core.incident.reasons import AWAITED, AWAITING_ONSET
-from daemon.core.incident.state import Incident, StepState
+from daemon.core.incident.state import Incident
+from daemon.core.incident.step_state import StepState
 from daemon.core.recovery import doubts
 from daemon.core.recovery.approvals import Approvals
 from daemon.core.recovery.growth import awaits_onset

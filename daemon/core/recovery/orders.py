@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from daemon.core.incident.state import StepState
+from daemon.core.incident.step_state import StepState
 from daemon.core.recovery.guardrails import Freeze, Hindered, frozen_text
 from daemon.core.recovery.step_answers import AskApproval
 from daemon.core.values.units import clock_time, format_duration

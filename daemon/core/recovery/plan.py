@@ -10,8 +10,10 @@ from datetime import datetime
 from typing import Literal
 
 from daemon.core.incident.reasons import UnfitReason
-from daemon.core.incident.state import Incident, StepState
+from daemon.core.incident.state import Incident
+from daemon.core.incident.step_state import StepState
 from daemon.core.recovery.approved_content import changes_since, changes_text
+from daemon.core.recovery.binding_content import accepted_hashes, content_hash
 from daemon.core.recovery.concurrent import cause_of
 from daemon.core.recovery.growth import passed_over
 from daemon.core.recovery.guardrails import ActionScope, Guard, Limits, service_of
@@ -48,14 +50,14 @@ def plan_of(incident: Incident, rule: Rule) -> dict[int, StepSpec]:
 
 def content_of(incident: Incident, rule: Rule, number: int) -> str:
     """What a person's approval of a step is bound to. Raises KeyError if there is no such step."""
-    return rule.content_of(plan_of(incident, rule)[number])
+    return content_hash(rule, plan_of(incident, rule)[number])
 
 
 def approval_voided(incident: Incident, rule: Rule, number: int) -> str:
     """Why a person's approval of a step in this incident does not hold for the step as it stands
     now, naming what was edited; empty if it holds. Raises KeyError if there is no such step."""
     state, spec = incident.step(number), plan_of(incident, rule)[number]
-    if state.approved_content in rule.contents_of(spec):
+    if state.approved_content in accepted_hashes(rule, spec):
         return ""
     text = f"the rule was edited after {state.approved_by} approved the step"
     changes = changes_since(state.approved_saw, rule, spec) if state.approved_saw else []

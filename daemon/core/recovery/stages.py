@@ -14,7 +14,7 @@ from datetime import timedelta
 
 from daemon.core.incident.events import StageReached, StageRuled
 from daemon.core.incident.reasons import StageReason
-from daemon.core.incident.state import StepState
+from daemon.core.incident.step_state import StepState
 from daemon.core.measurement.assessment import level_text
 from daemon.core.measurement.problem import Problem, RecoveryReading
 from daemon.core.recovery.verification import loss_before, worse_than_before

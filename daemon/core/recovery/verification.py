@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from daemon.core.incident.events import Verdict
-from daemon.core.incident.state import Incident, StepState
+from daemon.core.incident.state import Incident
+from daemon.core.incident.step_state import StepState
 from daemon.core.measurement.assessment import level_text
 from daemon.core.measurement.problem import Problem, RecoveryReading, RecoveryState
 from daemon.core.rules.rule import ProblemSpec, Rule

@@ -15,7 +15,8 @@ from daemon.core.incident import events as e
 from daemon.core.incident.events import Entry
 from daemon.core.incident.observation import observed_now, observing_text, would
 from daemon.core.incident.reasons import EVIDENCE_REASONS
-from daemon.core.incident.state import Incident, StepState
+from daemon.core.incident.state import Incident
+from daemon.core.incident.step_state import StepState
 from daemon.core.incident.untold import untold
 from daemon.core.recovery.approvals import Approvals
 from daemon.core.recovery.commands import StepCommandName, allowed_commands

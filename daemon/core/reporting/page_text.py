@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 
 from daemon.core.incident import events as e
 from daemon.core.incident.alert_words import alert_words
-from daemon.core.incident.state import Incident, StepState
+from daemon.core.incident.state import Incident
+from daemon.core.incident.step_state import StepState
 from daemon.core.recovery.plan import plan_of
 from daemon.core.reporting import now_and_next
 from daemon.core.response.paging import text_now

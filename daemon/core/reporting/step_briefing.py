@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from daemon.core.incident.state import StepState
+from daemon.core.incident.step_state import StepState
 from daemon.core.rules.rule import StepSpec
 from daemon.core.values.units import printable
 

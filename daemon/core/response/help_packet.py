@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from daemon.core.incident.state import Incident, StepState
+from daemon.core.incident.state import Incident
+from daemon.core.incident.step_state import StepState
 from daemon.core.measurement.problem import Problem
 from daemon.core.people.vendors import Vendor
 from daemon.core.response.paging import headline

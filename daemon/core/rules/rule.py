@@ -1,16 +1,15 @@
 """Rule files: what counts as a problem, how it is measured, and what may be done about it.
 
-A rule is one YAML document. `load` reads it, `check` compares it with the roster and the
+A rule is one YAML document. `load` reads it, `rule_checks` compares it with the roster and the
 actions, `RuleBook` finds the rules of an alert. Every mistake is reported with its line.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
@@ -277,69 +276,6 @@ class Rule(Frozen):
     def step(self, number: int) -> StepSpec:
         """Step `number`, counted from 1."""
         return self.recover[number - 1]
-
-    def content_hash(self, number: int) -> str:
-        """What an approval of step `number` is bound to; hex SHA-256."""
-        return self.content_of(self.step(number))
-
-    def content_of(self, step: StepSpec) -> str:
-        """What an approval of that step under this rule is bound to; hex SHA-256 of
-        `binding_content`: change a character of that and the approval is void."""
-        return _hashed(self.binding_content(step))
-
-    def contents_of(self, step: StepSpec) -> frozenset[str]:
-        """Every content under which an approval holds: today's, and what an earlier version of
-        this program, to which `mode` was bound too, would have made of it."""
-        content = self.binding_content(step)
-        return frozenset({_hashed(content), _hashed({**content, "mode": self.mode})})
-
-    def binding_content(self, step: StepSpec) -> dict[str, Any]:
-        """Everything that decides when the step runs, what it does, and what counts as recovery,
-        as JSON. `mode` is none of it: it caps the steps, and whoever approves one allows it to
-        run by itself whenever the mode lets it."""
-        content = _bound(self, {"rule", "match", "group_by", "domain", "changes"})
-        content["problem"] = _bound(
-            self.problem, {"symptom", "bad", "total", "value", "direction", "windows", "baseline"}
-        )
-        content["problem"]["confirm"] = _bound(
-            self.problem.confirm, {"drop", "rise", "by", "traffic"}
-        )
-        content["suspects"] = _bound(self.suspects, {"revisions", "siblings"})
-        content["verify"] = _bound(
-            self.verify, {"settle", "hold", "near_baseline", "traffic", "watch"}
-        )
-        content["step"] = _bound(step, {"action", "params", "when", "approval", "within"})
-        return content
-
-
-_UNBOUND: Mapping[type[Frozen], frozenset[str]] = {
-    Rule: frozenset(
-        {"description", "team", "mode", "problem", "suspects", "recover", "verify", "diagnosis"}
-    ),
-    ProblemSpec: frozenset({"confirm", "severity", "impact", "sentiment"}),
-}
-"""What no approval is bound to, and what `binding_content` puts together by itself."""
-
-
-def _bound(model: Frozen, always: Collection[str]) -> dict[str, Any]:
-    """The fields of a model that approvals are bound to: those of `always`, and of others, which
-    a later version may have added, those that say something. So a new version voids nothing."""
-    apart = _UNBOUND.get(type(model), frozenset())
-    chosen = {
-        name
-        for name, info in type(model).model_fields.items()
-        if name in always
-        or (
-            name not in apart
-            and getattr(model, name) != info.get_default(call_default_factory=True)
-        )
-    }
-    return model.model_dump(mode="json", by_alias=True, include=chosen)
-
-
-def _hashed(content: Mapping[str, Any]) -> str:
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 MOST_GROUPED = 1000

@@ -7,13 +7,13 @@ from typing import Literal
 
 from pydantic import Field
 
-from daemon.core.people.access import ApiToken
+from daemon.core.people.access import Access, ApiToken
 from daemon.core.people.scopes import Scope
 from daemon.core.values.units import Frozen
 from daemon.web.api.operation import ApiOperation, Call
 from daemon.web.api.request_parsing import Lasting
-from daemon.web.api.schemas import Stamp
-from daemon.web.auth.identity import Access, Identity, Via
+from daemon.web.api.stamp import Stamp
+from daemon.web.auth.identity import Identity, Via
 from daemon.web.auth.tokens import LASTS, NAME, TokenRegistry
 from daemon.web.context import WebContext
 

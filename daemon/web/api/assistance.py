@@ -8,7 +8,8 @@ from aiohttp import web
 
 from daemon.core.ports.assistants import MOST_ARGUMENTS, TOOL_NAME, AssistantCall
 from daemon.core.values.units import printable
-from daemon.web.context import WebContext, raw_body
+from daemon.web.body import raw_body
+from daemon.web.context import WebContext
 from daemon.web.errors import HttpProblem
 
 TOOL = "X-Stopgap-Tool"

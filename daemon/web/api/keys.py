@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from daemon.core.people.signing_keys import KeyState, SigningKeys
 from daemon.core.values.units import Frozen
 from daemon.web.api.operation import ApiOperation, Call
-from daemon.web.api.schemas import Stamp
+from daemon.web.api.stamp import Stamp
 from daemon.web.context import WebContext
 
 _TAG = "keys"

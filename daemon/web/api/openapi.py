@@ -8,9 +8,9 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from daemon.core.people.access import Access
 from daemon.web.api.operation import PEOPLES, ApiOperation
 from daemon.web.api.request_parsing import IF_MATCH
-from daemon.web.auth.identity import Access
 from daemon.web.errors import KINDS, MEDIA, ProblemDetails
 
 Json = dict[str, Any]

@@ -16,13 +16,15 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from daemon.core.incident.state import Incident
+from daemon.core.people.access import Access
 from daemon.core.people.scopes import Scope
 from daemon.core.response.command import Command, InvalidCommand, NotPossible, Surface
 from daemon.core.values.units import Frozen
 from daemon.web.api.assistance import by_assistant, note_assistant
 from daemon.web.api.request_parsing import expected_seq, read_path, read_query, read_sent
-from daemon.web.auth.identity import Access, Identity
-from daemon.web.context import IncidentMoved, WebContext, raw_body
+from daemon.web.auth.identity import Identity
+from daemon.web.body import raw_body
+from daemon.web.context import IncidentMoved, WebContext
 from daemon.web.errors import Happened, HttpProblem
 
 if TYPE_CHECKING:

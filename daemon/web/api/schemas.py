@@ -8,7 +8,8 @@ from daemon.core.changes.suspects import Suspicion
 from daemon.core.incident.dossier import HypothesisState
 from daemon.core.incident.events import Event, RequestKind, Role, StageOfSteps, Verdict
 from daemon.core.incident.learning import FollowUp
-from daemon.core.incident.state import Phase, StepStatus
+from daemon.core.incident.state import Phase
+from daemon.core.incident.step_state import StepStatus
 from daemon.core.incident.updates import DeliveryState
 from daemon.core.measurement.problem import Problem, Severity
 from daemon.core.recovery.commands import StepCommandName
@@ -17,7 +18,7 @@ from daemon.core.rules.rule import Mode
 from daemon.core.values.outcome import Outcome
 from daemon.core.values.units import Frozen
 from daemon.web.api.organization_view import OrganizationView
-from daemon.web.api.stamp import Stamp as Stamp
+from daemon.web.api.stamp import Stamp
 
 _Status = Literal["open", "closed"]
 

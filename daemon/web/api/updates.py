@@ -17,7 +17,8 @@ from daemon.core.values.units import Frozen, Whole
 from daemon.web.api.incident_view import updates_view
 from daemon.web.api.operation import ApiOperation, Call, IncidentPath, do, incident_operation
 from daemon.web.api.request_parsing import Lasting
-from daemon.web.api.schemas import IncidentAfter, Stamp, UpdateView
+from daemon.web.api.schemas import IncidentAfter, UpdateView
+from daemon.web.api.stamp import Stamp
 from daemon.web.context import WebContext
 
 _TAG = "updates"

@@ -9,7 +9,6 @@ from typing import Literal
 from daemon.config.settings import same_secret
 from daemon.core.people.access import (
     BY_ACCESS,
-    LEVELS,
     NEEDED,
     Access,
     reaches,
@@ -17,8 +16,6 @@ from daemon.core.people.access import (
 )
 from daemon.core.people.scopes import Scope
 from daemon.web.errors import HttpProblem
-
-__all__ = ["LEVELS", "Access", "Identity", "Via"]
 
 Via = Literal["token", "session", "proxy"]
 

@@ -32,13 +32,13 @@ from daemon.core.response.rooms import place_links
 from daemon.core.values.outcome import Temporary
 from daemon.repository import UnknownIncident
 from daemon.web.api.storm import storm_view
-from daemon.web.body import revision_read
-from daemon.web.context import WebContext, raw_body
+from daemon.web.body import raw_body, revision_read
+from daemon.web.context import WebContext
 from daemon.web.errors import HttpProblem
 from daemon.web.links import answers
 from daemon.web.links.review_html import document_html
 from daemon.web.links.signed_links import BadLink, TokenRefusal
-from daemon.web.site.layout import SITE_HEADERS as SITE_HEADERS
+from daemon.web.site.layout import SITE_HEADERS
 
 _log = structlog.get_logger()
 

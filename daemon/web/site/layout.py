@@ -11,10 +11,11 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from daemon.core.people.access import Access
 from daemon.core.values.outcome import Temporary
 from daemon.repository import UnknownIncident
 from daemon.web.auth.csrf import checked_form, local_path
-from daemon.web.auth.identity import Access, Identity
+from daemon.web.auth.identity import Identity
 from daemon.web.body import form
 from daemon.web.context import WebContext
 from daemon.web.errors import HttpProblem

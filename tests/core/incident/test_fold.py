@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from daemon.adapters.store.auditing.incidents import TELLING, TELLING_OF_CLOSED
 from daemon.core.incident import events as e
 from daemon.core.incident.fold import apply_event, fold
-from daemon.core.incident.state import Incident, PagerAlertState, PageState, StepState
+from daemon.core.incident.state import Incident, PagerAlertState, PageState
+from daemon.core.incident.step_state import StepState
 from daemon.core.measurement.problem import RecoveryReading
 from daemon.core.ports.journal import HeadState
 from daemon.core.values.outcome import Result

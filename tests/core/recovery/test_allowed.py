@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from daemon.core.incident import events as e
 from daemon.core.incident.fold import apply_event
-from daemon.core.incident.state import Incident, StepStatus
+from daemon.core.incident.state import Incident
+from daemon.core.incident.step_state import StepStatus
 from daemon.core.recovery.commands import (
     ALLOWED,
     ApproveStep,

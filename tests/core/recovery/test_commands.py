@@ -9,6 +9,7 @@ import pytest
 
 from daemon.core.incident import events as e
 from daemon.core.recovery.approved_content import seen_fields
+from daemon.core.recovery.binding_content import content_hash
 from daemon.core.recovery.commands import allowed_commands
 from daemon.core.recovery.plan import content_of, plan_of
 from daemon.core.response.command import NotPossible
@@ -41,7 +42,7 @@ def test_only_the_commander_starts_and_skips() -> None:
         e.StepApproved(
             step=2,
             person="ada",
-            content=RULE.content_hash(2),
+            content=content_hash(RULE, RULE.step(2)),
             first=True,
             saw=seen_fields(RULE, RULE.step(2)),
         ),
@@ -145,7 +146,7 @@ def test_a_proposal_is_part_of_the_plan_and_approved_by_its_content() -> None:
     assert (plan[101].action, plan[101].approval) == ("run_command", "commander")
     (approval,) = commanding.approve(incident, RULE, 101, "ada")
     assert isinstance(approval, e.StepApproved)
-    assert approval.content == content_of(incident, RULE, 101) != RULE.content_hash(1)
+    assert approval.content == content_of(incident, RULE, 101) != content_hash(RULE, RULE.step(1))
     other = make_incident(
         confirmed(), *HERE, proposal().model_copy(update={"params": {"argv": ["on"]}})
     )

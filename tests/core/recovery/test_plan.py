@@ -10,6 +10,7 @@ from daemon.core.changes.suspects import Suspicion, unseen
 from daemon.core.incident import events as e
 from daemon.core.incident.state import Incident
 from daemon.core.recovery.approvals import Approvals
+from daemon.core.recovery.binding_content import content_hash
 from daemon.core.recovery.guardrails import Freeze, Guard
 from daemon.core.recovery.next_step import next_step
 from daemon.core.recovery.plan import Outlook, content_of, looks_at_steps, viewed_steps
@@ -303,7 +304,9 @@ def test_a_proposed_alternative_comes_last_and_waits_for_the_commander() -> None
 
 
 def test_what_a_person_starts_now_comes_first_whatever_the_plan_says() -> None:
-    start = e.StepApproved(step=2, person="ada", content=RULE.content_hash(2), first=True)
+    start = e.StepApproved(
+        step=2, person="ada", content=content_hash(RULE, RULE.step(2)), first=True
+    )
     assert ask(start) == StartStep(2, "started by ada", lifted=True, ordered=True)
     paused = e.IncidentPaused(person="bo", reason="x")
     assert ask(start, paused) == StartStep(2, "started by ada", lifted=True, ordered=True)

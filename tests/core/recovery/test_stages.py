@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from daemon.core.incident import events as e
 from daemon.core.incident.fold import apply_event
-from daemon.core.incident.state import StepStage, StepState
+from daemon.core.incident.step_state import StepStage, StepState
 from daemon.core.measurement.problem import RecoveryReading
 from daemon.core.recovery.stages import PartReading, no_sign_in_time, rule_on_part
 from tests.core.build import (

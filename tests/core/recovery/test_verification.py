@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.core.incident import events as e
-from daemon.core.incident.state import StepState
+from daemon.core.incident.step_state import StepState
 from daemon.core.measurement.problem import ConditionReading, Problem, RecoveryReading
 from daemon.core.recovery.verification import (
     Ruling,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from daemon.core.recovery.binding_content import accepted_hashes
 from daemon.core.rules.dependencies import RuleDependencies
 from daemon.core.rules.rule import Rule, load, read_rule
 from daemon.core.rules.rule_checks import check_rules
@@ -132,7 +133,7 @@ def test_an_unreadable_rule_hides_no_name() -> None:
 def test_an_approval_from_before_still_fits_a_rule_that_depends_on_nothing() -> None:
     step = "recover: [{action: undo}]\n"
     contents = [
-        rules(one + step)[0].contents_of(rules(one + step)[0].step(1))
+        accepted_hashes(rules(one + step)[0], rules(one + step)[0].step(1))
         for one in (
             text("shop").replace("depends_on: []\n", ""),
             text("shop"),

@@ -14,11 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field
 
+from daemon.core.recovery.binding_content import content_hash
 from daemon.core.rules.rule import MOST_GROUPED, Rule, RuleBook, incident_key, load, read_rule
 from daemon.core.rules.rule_checks import check_rules
 from daemon.core.values.units import Frozen
 from daemon.core.values.yaml_document import Mistakes, YamlDocument, documents, one_document
-from tests.core.build import RULE, make_rule
+from tests.core.build import RULE, first_hash, make_rule
 
 FILES = sorted(Path("rules").glob("checkout*.yaml"))
 GOOD = """\
@@ -253,7 +254,7 @@ def hashed(*path: str | int, to: Any) -> str:
     for part in path[:-1]:
         place = place[part]
     place[path[-1]] = to
-    return Rule.model_validate(data).content_hash(1)
+    return first_hash(Rule.model_validate(data))
 
 
 @pytest.mark.parametrize(
@@ -289,7 +290,7 @@ def hashed(*path: str | int, to: Any) -> str:
 def test_an_approval_is_void_when_what_it_allows_changes(
     path: tuple[str | int, ...], to: Any
 ) -> None:
-    assert hashed(*path, to=to) != make_rule().content_hash(1)
+    assert hashed(*path, to=to) != first_hash(make_rule())
 
 
 @pytest.mark.parametrize(
@@ -307,7 +308,7 @@ def test_an_approval_is_void_when_what_it_allows_changes(
 def test_an_approval_stays_when_only_words_or_other_steps_change(
     path: tuple[str | int, ...], to: Any
 ) -> None:
-    assert hashed(*path, to=to) == make_rule().content_hash(1)
+    assert hashed(*path, to=to) == first_hash(make_rule())
 
 
 @given(st.integers(0, 200), st.characters(codec="ascii", categories=["L", "N", "P", "Z"]))
@@ -320,8 +321,8 @@ def test_every_character_of_a_parameter_counts(position: int, character: str) ->
 
 def test_the_steps_of_a_rule_have_different_contents() -> None:
     rule = make_rule()
-    assert rule.content_hash(1) != rule.content_hash(2)
-    assert re.fullmatch("[0-9a-f]{64}", rule.content_hash(1))
+    assert content_hash(rule, rule.step(1)) != content_hash(rule, rule.step(2))
+    assert re.fullmatch("[0-9a-f]{64}", content_hash(rule, rule.step(1)))
 
 
 # ── what a rule is ───────────────────────────────────────────────────────────────────────────

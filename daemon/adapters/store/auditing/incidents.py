@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 from daemon.adapters.store.auditing.findings import DERIVED, Break
 from daemon.adapters.store.auditing.replay import End
-from daemon.adapters.store.schema import to_stamp
+from daemon.adapters.store.column_types import to_stamp
 from daemon.adapters.store.statements import storable
 from daemon.core.incident import events as e
 from daemon.core.incident.fold import apply_event

@@ -42,9 +42,9 @@ class Portion(NamedTuple):
     """The number and the digest of each one's last entry."""
     suspects: list[str]
     starts: list[tuple[str, int, str, str]]
-    """As `Auditor.starts` has them."""
+    """As `IncidentAuditor.starts` has them."""
     unknown: set[str]
-    """As `Auditor.unknown`."""
+    """As `IncidentAuditor.unknown`."""
     entries: int
 
 

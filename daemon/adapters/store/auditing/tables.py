@@ -29,7 +29,7 @@ def check_tables(
     connection: Connection, replay: Replay, starts: Iterable[tuple[str, int, str, str]]
 ) -> Iterator[Break]:
     """Every row that is not as it should be, is missing, or should not be there. `starts`: the
-    steps that the entries say were started (`incidents.Auditor`)."""
+    steps that the entries say were started (`IncidentAuditor`)."""
     yield from _compared(
         "freeze", replay.freezes, _keyed(_read(connection, freezes_table), ("scope",))
     )

@@ -10,7 +10,8 @@ from typing import Literal, NamedTuple
 from daemon.core.incident import events as e
 from daemon.core.incident.events import Entry
 from daemon.core.incident.reasons import AskReason
-from daemon.core.incident.state import Incident, StepState
+from daemon.core.incident.state import Incident
+from daemon.core.incident.step_state import StepState
 from daemon.core.incident.untold import untold
 from daemon.core.reporting.review.durations import durations
 from daemon.core.reporting.review.words import (

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from daemon.core.incident.impact import LONGEST_GAP
 from daemon.core.incident.observation import would
-from daemon.core.incident.state import StepState
+from daemon.core.incident.step_state import StepState
 from daemon.core.reporting.review.document import Bullets, CurveSketch, Section
 from daemon.core.reporting.review.model import Review
 from daemon.core.reporting.review.words import (
