@@ -54,9 +54,11 @@ bench: ## The speed of this build in one table with its aims, and as bench.json:
 	@$(BIN)/python -m tests.bench $(if $(BASE),--base $(BASE)) $(if $(ONLY),--only $(ONLY))
 
 storms: ## Storms on slow disks and of resent alerts, of three replicas, starts with 100,000 incidents,
-        ## the audit. BASE=revision puts that build through the same, and compares.
-	@deploy/setup.sh
-	@BENCH_BASE=$(BASE) $(BIN)/python -m pytest -m bench -s tests/bench
+        ## the audit, what a store reads and takes. BASE=revision puts that build through the same
+        ## storms, and compares.
+	@deploy/setup.sh postgresql
+	@BENCH_BASE=$(BASE) $(BIN)/python -m pytest -m bench -s tests/bench tests/contract/test_journal.py \
+	  tests/contract/test_inbox.py
 
 simulate: ## The daemon in thousands of simulated nights, with crashes, faults and people, each drawn
           ## by a seed. SEEDS=10000, JOBS=2; SEED=n replays one in words; PLANTED=1 shows in how
