@@ -106,7 +106,7 @@ class Storm:
         return tuple(member for member in self.members if self.is_held(member))
 
     @property
-    def unanswered(self) -> tuple[Incident, ...]:
+    def uncommanded(self) -> tuple[Incident, ...]:
         """All that nobody responds to so far, those that are called for by themselves, too."""
         return tuple(m for m in self.members if not m.commander and m.recovered_at is None)
 

@@ -145,5 +145,5 @@ def test_what_is_called_for_by_itself_waits_as_well_until_somebody_responds() ->
     left = apply_event(known.members[1], NOW + MINUTE, e.StormLeft(text="it is sev1"))
     following = known.as_of(left)
     assert [one.id for one in following.waiting] == ["inc-0", "inc-2"]
-    assert [one.id for one in following.unanswered] == ["inc-0", "inc-1", "inc-2"]
+    assert [one.id for one in following.uncommanded] == ["inc-0", "inc-1", "inc-2"]
     assert "3 wait for somebody" in storm_view(following).text
