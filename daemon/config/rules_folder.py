@@ -101,7 +101,8 @@ def read_ruleset(
             homes[path.parent] = None
             files[path] = None
         else:
-            mistakes.append(_mistake(path, "there is no such file or folder"))
+            text = "there is no such file or folder; `stopgap init` writes one to begin with"
+            mistakes.append(_mistake(path, text))
     read: list[tuple[Rule | None, YamlDocument]] = []
     for file in files:
         if file.name in {ROSTER, APPROVALS, FREEZES}:

@@ -233,7 +233,17 @@ def needs_claim(effect: Effect) -> bool:
 
 def reads_journal(effect: Effect) -> bool:
     """Whether it tells what the journal has, and so comes after the facts decided with it."""
-    return isinstance(effect, WriteReview | RecordSamples)
+    return isinstance(
+        effect,
+        TellEnding
+        | AcknowledgeStorm
+        | SetSilence
+        | LiftSilence
+        | TendRoom
+        | GatherDossier
+        | WriteReview
+        | RecordSamples,
+    )
 
 
 def claim_of(effect: Effect) -> EffectClaimed | None:

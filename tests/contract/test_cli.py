@@ -218,7 +218,7 @@ def test_an_approval_is_bound_to_the_content(home: Path) -> None:
         (["approve", "nothing", "--by", "ada"], "which rule is 'nothing'? Known: checkout"),
         (["approve", "checkout-success-rate", "--by", "eve"], "'eve' is not in the roster"),
         (["approve", "checkout-success-rate", "--by", "ada", "--step", "9"], "no step 9"),
-        (["check", "nowhere"], "there is no such file or folder"),
+        (["check", "nowhere"], "there is no such file or folder; `stopgap init` writes one"),
         (["check", "--config", "nowhere.yaml"], "cannot read nowhere.yaml"),
         (["audit", "verify"], "there is no journal at"),
         (["audit", "anchor"], "there is no journal at"),

@@ -95,6 +95,19 @@ async def test_a_step_that_waits_for_the_commander_says_why_and_what_may_be_done
         assert coming.endswith("if it did not help, diagnosis opens and more people are called")
 
 
+async def test_that_the_rule_is_gone_is_said_beside_what_waits_for_it(stage: Stage) -> None:
+    stage.approved = False
+    async with stage.daemon() as daemon:
+        await daemon.at(180)
+        await daemon.receives(alert())
+        await daemon.at(200)
+        incident, now = await daemon.incident(), daemon.repository.clock()
+    assert now_and_next.coming(incident, None, now) == (
+        "people are called until somebody commands; its rule is not in force any more: nothing is "
+        "measured; everything else is yours"
+    )
+
+
 async def test_a_pause_and_a_freeze_are_seen(stage: Stage) -> None:
     lowered(stage, storm=2)
     stage.approved = False

@@ -276,6 +276,8 @@ class ProposeStep(Command):
 
 def _rule_of(incident: Incident, rule: Rule | None, step: int) -> Rule:
     """The rule, if its plan or the people's proposals have that step. Raises NotPossible."""
+    if rule is None and incident.rule:
+        raise NotPossible(f"the rule {incident.rule} is not in force any more, so no step starts")
     numbers = plan_of(incident, rule) if rule else {}
     if rule is None or step not in numbers:
         listed = ", ".join(map(str, numbers)) or "no step"

@@ -110,10 +110,8 @@ def coming(incident: Incident, rule: Rule | None, now: datetime) -> str:
     if incident.organization.held is not None:
         until = f"{incident.organization.held.until:%Y-%m-%d %H:%M} UTC"
         return f"if it is still there at {until}, people are called as if it had just opened"
-    if rule is None and incident.commander:
-        return "nothing by itself; everything is yours"
     if rule is None:
-        return "people are called until somebody commands; everything else is yours"
+        return _without_the_rule(incident)
     if incident.recovered_at is not None:
         ends = incident.recovered_at + rule.verify.watch
         until = f"at {clock_time(ends)}" if ends > now else "soon"
@@ -142,6 +140,13 @@ def coming(incident: Incident, rule: Rule | None, now: datetime) -> str:
         return "nothing starts by itself, for the rule only observes; measuring and updates go on"
     following = _following(incident, rule, 0)
     return f"step {following[0]} is looked at: {following[1].action}" if following else "diagnosis"
+
+
+def _without_the_rule(incident: Incident) -> str:
+    gone = "; its rule is not in force any more: nothing is measured" if incident.rule else ""
+    if incident.commander:
+        return f"nothing by itself{gone}; everything is yours"
+    return f"people are called until somebody commands{gone}; everything else is yours"
 
 
 def _after_the_end(incident: Incident) -> str:

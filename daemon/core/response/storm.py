@@ -105,6 +105,11 @@ class Storm:
         """The incidents that its page calls for."""
         return tuple(member for member in self.members if self.is_held(member))
 
+    @property
+    def uncommanded(self) -> tuple[Incident, ...]:
+        """All that nobody responds to so far, those that are called for by themselves, too."""
+        return tuple(m for m in self.members if not m.commander and m.recovered_at is None)
+
     @cached_property
     def waiting(self) -> tuple[Incident, ...]:
         """Those of them that still wait for somebody to respond."""

@@ -88,8 +88,8 @@ def storm_view(storm: Storm, most: int | None = None) -> StormView:
         storm=storm.name,
         began=storm.began,
         joins_until=storm.joins_until,
-        text=storm_headline(storm.members, storm.waiting, storm.began),
-        waiting=len(storm.waiting),
+        text=storm_headline(storm.members, storm.uncommanded, storm.began),
+        waiting=len(storm.uncommanded),
         incidents=tuple(
             StormIncident(
                 incident=member.id,

@@ -134,7 +134,7 @@ def test_nothing_is_proposed_where_nothing_is_measured() -> None:
     incident = make_incident(*HERE)
     text = refusal(lambda: commanding.propose(incident, None, "x", {}, MINUTE, "", "bo"))
     assert "no rule measures this incident" in text
-    assert "there is no step 1; the plan has no step" in refusal(
+    assert "the rule checkout is not in force any more" in refusal(
         lambda: commanding.veto(incident, None, 1, "bo")
     )
 

@@ -12,6 +12,7 @@ from daemon.core.incident.fold import apply_event
 from daemon.core.incident.state import Incident
 from daemon.core.measurement.problem import Severity
 from daemon.core.response.storm import Storm
+from daemon.web.api.storm import storm_view
 from tests.core.build import HOUR, MINUTE, NOW, healthy, make_incident, make_roster, page_queued
 
 JOINED = e.StormJoined(storm="s", began=NOW)
@@ -137,3 +138,12 @@ def test_one_more_that_has_called_already_is_reckoned() -> None:
     known = storm()
     assert known.pages == ()
     assert len(known.joined_by(paged).pages) == 1
+
+
+def test_what_is_called_for_by_itself_waits_as_well_until_somebody_responds() -> None:
+    known = storm()
+    left = apply_event(known.members[1], NOW + MINUTE, e.StormLeft(text="it is sev1"))
+    following = known.as_of(left)
+    assert [one.id for one in following.waiting] == ["inc-0", "inc-2"]
+    assert [one.id for one in following.uncommanded] == ["inc-0", "inc-1", "inc-2"]
+    assert "3 wait for somebody" in storm_view(following).text
