@@ -407,6 +407,28 @@ async def test_a_storm_whose_numbers_come_after_its_page_is_not_told_again_one_b
     assert len(stage.phones["ada"].pages) <= FEW
 
 
+async def test_when_the_incident_that_carries_the_page_is_called_for_alone_another_goes_on(
+    stage: Stage,
+) -> None:
+    """The oldest is as grave as the others, so it is the one that leaves; the next tier is called
+    for all that the storm's page calls for, and without the auditor."""
+    stage.service = LateService(errors=stage.service.errors)
+    stage.approved = False
+    async with stage.daemon() as daemon:
+        await daemon.at(180)
+        await breaks(daemon, *services(7))
+        await daemon.at(240)
+        lead = min(await stage.incidents(), key=lambda i: (i.opened_at, i.id))
+        assert lead.storm is not None
+        assert lead.storm.left_at is not None
+        before = len(titles(stage, "bo"))
+        await daemon.at(181 + 300 + 60)
+        incidents = await stage.incidents()
+    told = titles(stage, "bo")[before:]
+    assert told[-1] == "Storm since 14:03:03 UTC: 7 incidents (7 sev2); 6 wait for somebody"
+    assert not any(incident.defects for incident in incidents)
+
+
 async def test_services_that_begin_together_ring_once_though_the_storm_comes_after_the_numbers(
     stage: Stage,
 ) -> None:

@@ -110,8 +110,10 @@ def _reachable(roots: Iterable[Any], beyond: Iterable[Any]) -> Counter[str]:
 
 
 def _world(stage: Stage) -> Iterator[Any]:
-    """What stands for the disk and for the world: it remembers what a real one keeps elsewhere."""
+    """What stands for the disk and for the world: it remembers what a real one keeps elsewhere.
+    And of which rules the newest groups are, up to so many: each day has services of its own."""
     yield stage
+    yield stage.book_rules._grouped
     for name, value in vars(stage).items():
         if name not in {"roster", "rules", "book_rules", "limits"}:
             yield value

@@ -1,6 +1,6 @@
 """A storm: many incidents that opened together, told as one page to each person.
 
-Each incident stays its own; only the calls are shared. The oldest open incident carries the
+Each incident stays its own; only the calls are shared. The oldest that they are for carries the
 storm's pages in its journal. Who is called (`storm_calls`), for what has grown (`storm_growth`)
 and what each incident does about it (`storm_decision`) follows from the pages that were queued so
 far, the answers to them, the policies of the teams whose incidents still wait for somebody, and
@@ -52,8 +52,9 @@ class Storm:
 
     @property
     def lead(self) -> Incident:
-        """The incident that carries the storm's pages."""
-        return self.members[0]
+        """The incident that carries the storm's pages: the oldest that they call for. One that is
+        called for by itself by now looks after its own alone."""
+        return next(filter(self.is_held, self.members), self.members[0])
 
     def as_of(self, incident: Incident) -> Storm:
         """The storm with this incident as it stands by now."""
