@@ -52,7 +52,7 @@ class Life:
     was_away: list[tuple[float, float]] = field(default_factory=list)
     """From when to when it was suspended, or cut off from the store alone."""
     lapsed_at: float = -1.0
-    """Until when it gave up what was under way, after its clock had jumped past its lease."""
+    """When it last gave up what was under way, for its lease was over."""
     steps: int = 0
     dies_at_step: int | None = None
 

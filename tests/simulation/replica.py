@@ -59,6 +59,17 @@ class _Crashes(Observer):
         self._heard(part)
 
 
+class _Lapses(Observer):
+    """Hears when a daemon gives up what is under way, for its lease is over."""
+
+    def __init__(self, life: Life, loop: SimulationLoop) -> None:
+        self._life = life
+        self._loop = loop
+
+    def lease_lost(self) -> None:
+        self._life.lapsed_at = self._loop.now
+
+
 class Replica:
     """The daemon on one machine. `life` is its present run; None while it is down.
 
@@ -165,7 +176,10 @@ class Replica:
         journal, inbox, notes = stores.journal, stores.inbox, stores.notes
         lease: LeaseKeeper | None = None
         if self._disk.replicas > 1:
-            lease = LeaseKeeper(stores.register, inbox, fence, LEASE, self._clocks)
+            lapses = _Lapses(life, self.loop)
+            lease = LeaseKeeper(
+                stores.register, inbox, fence, LEASE, self._clocks, observer=lambda: lapses
+            )
             await lease.begin()
         else:
             await inbox.start()

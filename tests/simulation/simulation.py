@@ -39,8 +39,6 @@ from tests.simulation.script import Script
 from tests.simulation.store import Disk, new_database
 
 LOOK_EVERY = 5.0
-LAPSE_SEEN = 1.0
-"""Seconds until a replica whose clock has jumped past its lease sees that, and gives up."""
 FAILOVER = LEASE.total_seconds() + 5.0
 """Seconds within which another replica has taken over what one that is gone conducted."""
 _STORE_AWAY: frozenset[FaultKind] = frozenset({"disk full", "disk fails", "disk slow"})
@@ -308,11 +306,8 @@ class _Simulation:
 
     def _clocks_jump(self, concerned: Sequence[Replica], whose: str, seconds: float) -> None:
         self._tell(f"the clock {whose} jumps by {seconds:+.0f} s")
-        leased = self.scenario.replicas > 1
         for replica in concerned:
             replica.clock_offset += seconds
-            if replica.life is not None and leased and seconds > LEASE.total_seconds():
-                replica.life.lapsed_at = self.loop.now + LAPSE_SEEN
         offsets = [replica.clock_offset for replica in self.replicas]
         self.referee.apart = max(self.referee.apart, max(offsets) - min(offsets))
         # What waits by the clock waits so much longer.

@@ -60,6 +60,7 @@ def test_every_invariant_holds(part: int) -> None:
         pytest.param(700235, id="it was cut off while it slept, and awake before that was over"),
         pytest.param(399, id="a lease that a clock's jump had ended was won back over a page"),
         pytest.param(310059, id="a lease that a clock's jump had ended was won back in an update"),
+        pytest.param(803218, id="a lease that ended in an outage was won back in an update"),
         pytest.param(721801, id="the auditor was at a page when the lease was over, and crashed"),
         pytest.param(50464, id="a closed incident was to be woken by a note in the store"),
     ],
