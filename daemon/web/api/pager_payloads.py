@@ -11,9 +11,17 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictInt,
+    WithJsonSchema,
+)
 
-from daemon.core.alertmanager import Instant
 from daemon.core.people.roster import Roster
 from daemon.core.response.call_answers import DeclineCall, SnoozeCall
 from daemon.core.response.command import Command
@@ -35,6 +43,17 @@ _Text = Annotated[
     WithJsonSchema({"type": ["string", "number", "null"]}),
 ]
 """Words of theirs; null is none, and a number is one too."""
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("this time has no equal in UTC") from None
+
+
+_Occurred = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+"""When somebody acted: of that no nearest time will do, for what is older is passed over."""
 AUTOMATION = "automation"
 
 
@@ -85,7 +104,7 @@ class PagerDutyEvent(_Wire):
     """What happened when, and by whom."""
 
     id: _Text = Field(min_length=1)
-    occurred_at: Instant
+    occurred_at: _Occurred
     agent: PagerDutyAgent | None = None
     data: PagerDutyIncident
 
@@ -130,7 +149,7 @@ class GrafanaEvent(_Wire):
     """What happened, and when."""
 
     type: _Text
-    time: Instant | None = None
+    time: _Occurred | None = None
 
 
 class GrafanaUser(_Wire):
