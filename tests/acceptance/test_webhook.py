@@ -109,7 +109,6 @@ async def test_every_minor_of_format_4_is_stored(
         (encoded({**alert(), "status": "maybe"}), "alerts.0.status"),
         (encoded({**alert(), "startsAt": "yesterday"}), "alerts.0.startsAt"),
         (encoded({**alert(), "labels": {"service": "a", "x": 1}}), "alerts.0.labels.x"),
-        (encoded(alert(instance="x" * 20_000)), "instance"),
         (encoded(alert(), truncatedAlerts=-1), "truncatedAlerts"),
     ],
 )
@@ -122,6 +121,14 @@ async def test_what_is_not_the_format_is_refused_and_the_field_is_named(
     assert named in problem["detail"]
     assert len(problem["detail"]) < 1000
     assert sender.daemon.journal.deliveries() == before
+
+
+async def test_a_label_that_is_too_long_comes_through_shortened(sender: Sender) -> None:
+    assert (await sender.posts(encoded(alert("long", instance="x" * 20_000))))[0] == 200
+    await sender.settled()
+    ((_, told),) = sender.told("long")
+    assert len(told["labels"]["instance"].encode()) == 16 * 1024
+    assert "20000 bytes, SHA-256" in told["labels"]["instance"]
 
 
 @pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
