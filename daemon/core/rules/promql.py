@@ -19,6 +19,7 @@ import promql_parser as p
 
 from daemon.core.rules.label_names import is_legacy
 from daemon.core.rules.promql_dialect.nodes import every as every
+from daemon.core.rules.promql_dialect.nodes import syntax_tree
 from daemon.core.rules.promql_dialect.reading import read_promql
 from daemon.core.rules.query_templates import (
     ABSENCE,
@@ -51,7 +52,7 @@ def parsed(query: str) -> Any:
         raise ValueError(reading.wrong)
     if not reading.faithful:
         raise ValueError("its syntax is not in every version of Prometheus")
-    tree = without_parens(p.parse(reading.readable))
+    tree = without_parens(syntax_tree(reading.readable))
     if any(str(getattr(node, "at", None)) == _EPOCH for node in every(tree)):
         raise ValueError("`@` a time before 1970, which the parser writes as `@ 0`")
     return tree

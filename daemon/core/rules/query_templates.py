@@ -25,7 +25,7 @@ from daemon.core.rules.label_names import (
     referenced,
 )
 from daemon.core.rules.promql_dialect.judging import QueryJudgement, judge_query
-from daemon.core.rules.promql_dialect.nodes import every
+from daemon.core.rules.promql_dialect.nodes import every, syntax_tree
 from daemon.core.rules.promql_dialect.reading import read_promql
 from daemon.core.rules.promql_dialect.selecting import selector_texts
 from daemon.core.values.units import format_duration
@@ -151,14 +151,14 @@ def vector_selectors(query: str) -> list[promql_parser.VectorSelector]:
     """What a rendered query selects, in order. Raises ValueError if it cannot be read."""
     if not query:
         return []
-    tree = promql_parser.parse(read_promql(query).readable)
+    tree = syntax_tree(read_promql(query).readable)
     return [node for node in every(tree) if isinstance(node, promql_parser.VectorSelector)]
 
 
 @lru_cache(maxsize=1024)
 def functions_called(query: str) -> frozenset[str]:
     """The functions that a rendered query calls, by name. Raises ValueError if it is not PromQL."""
-    nodes = every(promql_parser.parse(query))
+    nodes = every(syntax_tree(query))
     return frozenset(node.func.name for node in nodes if isinstance(node, promql_parser.Call))
 
 

@@ -12,6 +12,17 @@ from typing import Any
 import promql_parser as p
 
 
+def syntax_tree(text: str) -> Any:
+    """What the parser makes of it. Raises ValueError, also where the parser itself panics, which
+    is no Exception of Python's and would end the daemon."""
+    try:
+        return p.parse(text)
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise ValueError("the parser cannot read it") from None
+
+
 def every(node: Any) -> list[Any]:
     """The node and all under it, in the order in which they are written; the selector of a range
     follows its range."""
