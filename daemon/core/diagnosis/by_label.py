@@ -15,6 +15,7 @@ import promql_parser as p
 from daemon.core.measurement.samples import QueryAnswer
 from daemon.core.rules import promql
 from daemon.core.rules.label_names import label_text
+from daemon.core.rules.promql_dialect.nodes import syntax_tree
 from daemon.core.rules.query_templates import matcher_operator, vector_selectors
 
 _SUMS = frozenset({"sum", "count"})
@@ -160,10 +161,10 @@ def _kept(node: Any, label: str) -> Any:
             raise NotParted(f"`{promql.operator(node)}` is no arithmetic")
         sides = (node.lhs, node.rhs)
         left, right = (s if promql.constant(s) is not None else _kept(s, label) for s in sides)
-        return p.parse(f"({promql.spelled(left)}) {node.op} ({promql.spelled(right)})")
+        return syntax_tree(f"({promql.spelled(left)}) {node.op} ({promql.spelled(right)})")
     if isinstance(node, p.Call) and name == "histogram_quantile":
         inner = promql.spelled(_kept(node.args[1], label))
-        return p.parse(f"histogram_quantile({promql.written(node.args[0])}, {inner})")
+        return syntax_tree(f"histogram_quantile({promql.written(node.args[0])}, {inner})")
     if isinstance(node, p.AggregateExpr) and node.param is None:
         return _aggregated(node, label)
     kept = promql.retained_labels(node)
@@ -178,9 +179,9 @@ def _aggregated(node: Any, label: str) -> Any:
     inner = promql.spelled(_kept(node.expr, label))
     if modifier is not None and modifier.type != p.AggModifierType.By:
         others = ", ".join(label_text(name) for name in modifier.labels if name != label)
-        return p.parse(f"{op} without ({others}) ({inner})")
+        return syntax_tree(f"{op} without ({others}) ({inner})")
     labels = dict.fromkeys([*(modifier.labels if modifier is not None else ()), label])
-    return p.parse(f"{op} by ({', '.join(map(label_text, labels))}) ({inner})")
+    return syntax_tree(f"{op} by ({', '.join(map(label_text, labels))}) ({inner})")
 
 
 def _is_zero(node: Any) -> bool:

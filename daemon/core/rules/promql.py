@@ -227,7 +227,7 @@ def spelled(node: Any, narrow: Narrow = NOT_NARROWED) -> str:
     def visit(found: Any) -> Any:
         held = pending.pop()
         if isinstance(found, p.VectorSelector):
-            return p.parse(_selector(found, held))
+            return syntax_tree(_selector(found, held))
         pending.extend(reversed(_inside(found, held)))
         return None
 

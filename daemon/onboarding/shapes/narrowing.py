@@ -22,6 +22,7 @@ from daemon.core.rules.promql import (
     operator,
     without_parens,
 )
+from daemon.core.rules.promql_dialect.nodes import syntax_tree
 from daemon.core.rules.query_templates import quote
 
 _CHOOSES = frozenset({"topk", "bottomk", "limitk", "limit_ratio"})
@@ -71,7 +72,7 @@ def held_to(node: Any, layers: Sequence[Wrapping], narrow: Narrow) -> str:
 
 def closed(text: str) -> str:
     """A template in parentheses, unless it is a call, a selector or a number."""
-    open_ended = isinstance(p.parse(text), p.BinaryExpr | p.UnaryExpr)
+    open_ended = isinstance(syntax_tree(text), p.BinaryExpr | p.UnaryExpr)
     return f"({text})" if open_ended else text
 
 

@@ -27,6 +27,7 @@ from daemon.core.rules.promql import (
     operator,
     without_parens,
 )
+from daemon.core.rules.promql_dialect.nodes import syntax_tree
 from daemon.core.rules.query_templates import ABSENCE
 from daemon.core.rules.threshold_spec import BOUNDS
 from daemon.onboarding.recording_rules import RecordingRules
@@ -197,7 +198,7 @@ class ConditionReader:
         bound = bound_of(inner) if operator(inner) in COMPARISONS and not is_bool(inner) else None
         if bound is not None and _EXTREME.get(str(node.op)) == bound.op[0]:
             # max(x > 5) is max(x) > 5
-            outside = p.parse(f"{node.op}{grouping_text(node)} ({promql.written(bound.value)})")
+            outside = syntax_tree(f"{node.op}{grouping_text(node)} ({promql.written(bound.value)})")
             return self._level(outside, bound.op, bound.level, narrow, layers)
         if str(node.op) in {"topk", "bottomk", "limitk", "limit_ratio", "count_values"} or layers:
             return self.present(node, narrow, layers)
@@ -270,7 +271,7 @@ class ConditionReader:
 
     def _relabelled(self, bound: LevelBound, narrow: Narrow, layers: tuple[Wrapping, ...]) -> Leaf:
         """Series that are relabelled may get one name, and only those are that the alert has."""
-        compared = p.parse(
+        compared = syntax_tree(
             f"{closed(promql.written(bound.value))} {bound.op} {promql_number(bound.level)}"
         )
         text = held_to(compared, layers, narrow)
@@ -287,7 +288,7 @@ class ConditionReader:
             inner = (
                 f"{closed(promql.written(first.value))} {second.op} {promql_number(second.level)}"
             )
-            return self._relabelled(replace(first, value=p.parse(inner)), narrow, layers)
+            return self._relabelled(replace(first, value=syntax_tree(inner)), narrow, layers)
         lower = [bound for bound in (first, second) if bound.op[0] == ">"]
         upper = [bound for bound in (first, second) if bound.op[0] == "<"]
         one = alone(first.value, layers, narrow.keys() | self.nowhere, self._trees)

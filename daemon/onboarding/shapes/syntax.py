@@ -10,6 +10,7 @@ import promql_parser as p
 from daemon.core.rules import promql
 from daemon.core.rules.label_names import label_text
 from daemon.core.rules.promql import COMPARISONS, constant, function, operator, without_parens
+from daemon.core.rules.promql_dialect.nodes import syntax_tree
 from daemon.onboarding.shapes.narrowing import closed
 
 FLIPPED = {">": "<", "<": ">", ">=": "<=", "<=": ">=", "==": "==", "!=": "!="}
@@ -76,7 +77,7 @@ def retyped(node: Any, op: str) -> Any:
         to_left = modifier.card == p.VectorMatchCardinality.ManyToOne
         group = "group_left" if to_left else "group_right"
         text += f" {group} ({', '.join(map(label_text, modifier.group_labels or ()))})"
-    return p.parse(f"{left} {op}{text} {right}")
+    return syntax_tree(f"{left} {op}{text} {right}")
 
 
 def filters(node: Any) -> bool:

@@ -6,6 +6,7 @@ import promql_parser
 import pytest
 
 from daemon.core.rules import promql
+from daemon.core.rules.promql_dialect.judging import judge_query
 from daemon.core.rules.query_templates import vector_selectors
 
 
@@ -23,3 +24,5 @@ def test_a_panic_of_the_parser_is_a_query_that_cannot_be_read(
     for read in (promql.parsed, vector_selectors):
         with pytest.raises(ValueError, match="the parser cannot read it"):
             read("up")
+    judged = judge_query("up")
+    assert "the parser cannot read it" in judged.wrong + judged.unchecked

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import promql_parser as p
 
 from daemon.core.rules.promql_dialect import servers
-from daemon.core.rules.promql_dialect.nodes import every
+from daemon.core.rules.promql_dialect.nodes import every, syntax_tree
 from daemon.core.rules.promql_dialect.reading import Reading, read_promql
 from daemon.core.rules.promql_dialect.regexes import regex_features, regex_mistake
 from daemon.core.rules.promql_dialect.servers import ANY_SERVER, FUNCTIONS, Feature, PromqlServer
@@ -45,7 +45,7 @@ def judge_query(query: str, server: PromqlServer = ANY_SERVER) -> QueryJudgement
             f"not PromQL: {reading.only_metricsql}; only VictoriaMetrics reads this"
         )
     try:
-        tree = p.parse(reading.parsable)
+        tree = syntax_tree(reading.parsable)
     except ValueError as error:
         return _unparsed(" ".join(str(error).split()), reading, features, server)
     for found in _arguments(tree):
