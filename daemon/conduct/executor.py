@@ -17,6 +17,7 @@ from daemon.conduct.last_look import LastLook
 from daemon.config.active import ActiveConfig, Live
 from daemon.config.sections import DiagnosisSettings
 from daemon.core.changes.live_periods import Life
+from daemon.core.changes.precedent import Precedent
 from daemon.core.changes.suspects import Change, HealthMark
 from daemon.core.decision import (
     AcknowledgeStorm,
@@ -57,6 +58,7 @@ from daemon.core.values.units import quantity
 from daemon.instrumentation import QUIET, UNTRACED, Observer, Tracer
 from daemon.intake.counterparts import write_counterpart
 from daemon.measuring import evidence, revision_health, verify
+from daemon.measuring.earlier import earlier_trouble
 from daemon.measuring.queries import Survey
 from daemon.measuring.record import record_samples
 from daemon.measuring.stages import read_part
@@ -257,10 +259,12 @@ class Executor:
         current = await self._repository.load(incident)
         rule = self._rule(current)
         # Not within the turn: what cannot be reached holds up this incident and no other.
-        changes, blind = await self._changes(rule, current)
+        (changes, blind), trouble = await asyncio.gather(
+            self._changes(rule, current), self._earlier(rule, current)
+        )
         async with self._turn(rule, repeated=current.problem is not None):
             survey = self._survey(rule, current)
-            defined = await evidence.assess(survey, rule, changes, blind)
+            defined = await evidence.assess(survey, rule, changes, blind, trouble)
         _log.info("problem", verdict=defined.problem.verdict, text=defined.problem.text)
 
         def news(now: Incident) -> Sequence[e.Event]:
@@ -304,7 +308,8 @@ class Executor:
             reassessed = None
             if changes is not None:
                 survey = self._survey(rule, seen)
-                reassessed = await evidence.reassess(survey, rule, seen, changes)
+                trouble = await self._earlier(rule, seen)
+                reassessed = await evidence.reassess(survey, rule, seen, changes, trouble)
         measured = e.RecoveryMeasured(step=step, reading=reading)
 
         def news(now: Incident) -> Sequence[e.Event]:
@@ -417,6 +422,10 @@ class Executor:
         if problem is None:
             raise Temporary("nothing is confirmed that could be measured")
         return await read_part(survey, rule, problem, part)
+
+    async def _earlier(self, rule: Rule, incident: Incident) -> list[Precedent]:
+        journal, now = self._repository.journal, self._repository.clock()
+        return await earlier_trouble(journal, rule, incident, now)
 
     def _survey(self, rule: Rule, incident: Incident) -> Survey:
         dependencies, now = self._dependencies, self._repository.clock()

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 
+from daemon.core.changes.precedent import Precedent
 from daemon.core.changes.suspects import Change
 from daemon.core.measurement.assessment import assess_counts, assess_value, unmeasured
 from daemon.core.measurement.problem import Problem
@@ -23,13 +24,16 @@ from daemon.measuring.queries import Survey
 from daemon.measuring.threshold_history import threshold_now
 
 
-async def define(survey: Survey, changes: Sequence[Change]) -> Problem:
-    """Measure now. What the metrics cannot tell is a verdict too, never an exception."""
+async def define(
+    survey: Survey, changes: Sequence[Change], trouble: Sequence[Precedent] = ()
+) -> Problem:
+    """Measure now; `trouble`: when the same problem stood before and was over. What the metrics
+    cannot tell is a verdict too, never an exception."""
     spec = survey.spec
     measure = {"counts": _counts, "value": _value, "threshold": _threshold}[spec.kind]
     fresh, problem, impact, sentiment = await asyncio.gather(
         _require_fresh(survey),
-        measure(survey, changes),
+        measure(survey, changes, trouble),
         survey.impacts(spec.impact),
         survey.impacts(spec.sentiment),
         return_exceptions=True,
@@ -38,11 +42,11 @@ async def define(survey: Survey, changes: Sequence[Change]) -> Problem:
         if isinstance(failure, BaseException) and not isinstance(failure, Unmeasurable):
             raise failure
     # A monitoring outage explains an empty answer, so freshness has the first word.
-    for trouble in (fresh, problem):
-        if isinstance(trouble, Unmeasurable):
-            trouble = await sparse_scrapes(survey, trouble)
-            trouble = await explain_silence(survey, changes, trouble)
-            problem = unmeasured(spec, trouble, survey.now)
+    for failed in (fresh, problem):
+        if isinstance(failed, Unmeasurable):
+            failed = await sparse_scrapes(survey, failed)
+            failed = await explain_silence(survey, changes, failed)
+            problem = unmeasured(spec, failed, survey.now)
             break
     assert isinstance(problem, Frozen)  # noqa: S101 - narrowed above
     measured = {
@@ -62,7 +66,9 @@ async def _behind(survey: Survey) -> timedelta:
         return timedelta(0)
 
 
-async def _counts(survey: Survey, changes: Sequence[Change]) -> Problem:
+async def _counts(
+    survey: Survey, changes: Sequence[Change], trouble: Sequence[Precedent]
+) -> Problem:
     spec = survey.spec
     bad, total = spec.bad or "", spec.total or ""
     readings = [survey.instant(query, width) for width in spec.windows for query in (bad, total)]
@@ -71,20 +77,25 @@ async def _counts(survey: Survey, changes: Sequence[Change]) -> Problem:
         width: counts(answers[2 * index], answers[2 * index + 1])
         for index, width in enumerate(spec.windows)
     }
-    return assess_counts(spec, windows, history, survey.now, changes)
+    return assess_counts(spec, windows, history, survey.now, changes, trouble)
 
 
-async def _value(survey: Survey, changes: Sequence[Change]) -> Problem:
+async def _value(
+    survey: Survey, changes: Sequence[Change], trouble: Sequence[Precedent]
+) -> Problem:
     spec = survey.spec
     history, traffic = await asyncio.gather(value_history(survey), _traffic(survey))
     windows = {
         width: [value for at, value in history if at > (survey.now - width).timestamp()]
         for width in spec.windows
     }
-    return assess_value(spec, windows, traffic, history, survey.now, changes)
+    return assess_value(spec, windows, traffic, history, survey.now, changes, trouble)
 
 
-async def _threshold(survey: Survey, changes: Sequence[Change]) -> Problem:
+async def _threshold(
+    survey: Survey, _changes: Sequence[Change], _trouble: Sequence[Precedent]
+) -> Problem:
+    """A threshold is passed or not, whatever was before."""
     (evaluation, slack), traffic = await asyncio.gather(threshold_now(survey), _events(survey))
     return assess_threshold(survey.spec, evaluation, traffic, survey.now, slack)
 

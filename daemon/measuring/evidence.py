@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from daemon.core.changes.precedent import Precedent
 from daemon.core.changes.recent import recent_changes
 from daemon.core.changes.suspects import Change, Suspicion
 from daemon.core.incident import events as e
@@ -24,13 +25,18 @@ from daemon.measuring.queries import Survey
 
 
 async def assess(
-    survey: Survey, rule: Rule, changes: Sequence[Change], blind: str = ""
+    survey: Survey,
+    rule: Rule,
+    changes: Sequence[Change],
+    blind: str = "",
+    trouble: Sequence[Precedent] = (),
 ) -> e.ProblemDefined:
-    """Measure, and weigh the changes; `blind`: why they cannot be seen.
+    """Measure, and weigh the changes; `blind`: why they cannot be seen; `trouble`: when the same
+    problem stood before and was over.
 
     While nothing is confirmed the suspicion only names what changed lately, and traffic that fell.
     """
-    problem = await define(survey, changes)
+    problem = await define(survey, changes, trouble)
     suspicion: Suspicion | None = None
     if problem.verdict == "confirmed":
         if rule.changes or changes or blind:
@@ -44,7 +50,11 @@ async def assess(
 
 
 async def reassess(
-    survey: Survey, rule: Rule, incident: Incident, changes: Sequence[Change]
+    survey: Survey,
+    rule: Rule,
+    incident: Incident,
+    changes: Sequence[Change],
+    trouble: Sequence[Precedent],
 ) -> e.ProblemReassessed | None:
     """Measure a confirmed problem again, and weigh the changes; None if nothing is new.
 
@@ -54,7 +64,7 @@ async def reassess(
     known = incident.confirmed
     if known is None or not (rule.changes or changes):
         return None
-    later = await define(survey, changes)
+    later = await define(survey, changes, trouble)
     adopted = later if better_founded(rule.problem, known, later) else None
     suspicion = await _weighed(survey, rule, changes, adopted or known, known=incident.suspicion)
     return reassessed(incident, adopted, suspicion)

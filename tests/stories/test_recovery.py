@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from daemon.core.incident.events import SamplesRecorded
 from daemon.core.ports.actions import Refused
 from daemon.core.values.outcome import Outcome
@@ -35,6 +37,25 @@ async def test_a_bad_deployment_is_rolled_back_and_the_recovery_proven(stage: St
     assert incident.severity == "sev2"
     assert (stage.folder / f"{incident.id}.md").read_text().startswith("# Incident ")
     assert stage.journal.marked == {("shop", "v2"): "bad", ("shop", "v1"): "healthy"}
+
+
+async def test_a_second_outage_soon_after_a_long_one_is_measured_against_what_was_normal(
+    stage: Stage,
+) -> None:
+    stage.service.fails(0.01, 2160)
+    stage.service.fails(0.20, 3200)
+    async with stage.daemon() as daemon:
+        await daemon.at(180)
+        await daemon.receives(alert())
+        await daemon.at(2400)
+        await daemon.receives(alert("resolved", ended=2300))
+        await daemon.at(3260)
+        await daemon.receives(alert(started=3240))
+        await daemon.at(3290)
+        first, second = await stage.incidents()
+    assert first.closed is not None
+    assert second.confirmed is not None
+    assert second.confirmed.baseline == pytest.approx(0.99, abs=0.005)
 
 
 async def test_paging_and_measuring_start_at_the_same_moment(stage: Stage) -> None:

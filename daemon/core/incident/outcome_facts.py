@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
+from daemon.core.changes.precedent import Precedent
 from daemon.core.incident.learning import FollowUp
 from daemon.core.incident.state import Incident
 from daemon.core.values.units import AnyVersion, Duration, Frozen, Moment
@@ -45,6 +46,14 @@ class OutcomeFacts(Frozen):
     closed: str = ""
     called_from: Moment | None = None
     merged_into: str = ""
+
+    @property
+    def trouble(self) -> Precedent | None:
+        """From the onset to the verified recovery. None without one: of what was closed as it was,
+        some may be normal since."""
+        if self.onset is None or self.restored_at is None or self.restored_at <= self.onset:
+            return None
+        return Precedent(begin=self.onset, end=self.restored_at)
 
 
 _BY: Mapping[RecoveredBy, str] = {

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from statistics import fmean, median
 from typing import get_args
 
+from daemon.core.changes.precedent import Precedent
 from daemon.core.changes.suspects import Change
 from daemon.core.measurement.baseline import (
     MINUTE,
@@ -21,6 +22,7 @@ from daemon.core.measurement.baseline import (
     value_baseline,
 )
 from daemon.core.measurement.first_request import unless_never_well
+from daemon.core.measurement.known_trouble import bins_outside, samples_outside
 from daemon.core.measurement.loss import counts_loss, direction, scale
 from daemon.core.measurement.onset import Onset, counts_onset, faint_onset, value_onset
 from daemon.core.measurement.problem import (
@@ -43,16 +45,19 @@ def assess_counts(
     history: Sequence[Bin],
     now: datetime,
     changes: Sequence[Change] = (),
+    trouble: Sequence[Precedent] = (),
 ) -> Problem:
     """Assess a ratio of two counts.
 
     `windows` maps each width to (bad, total) up to `now`; `history` holds the overlapping bins
-    of the shortest width over the look-back. Raises Unmeasurable.
+    of the shortest width over the look-back, of which `trouble` is known to be no part of what is
+    normal. Raises Unmeasurable.
     """
     width = spec.windows[0]
     need_traffic(spec, {w: None if c is None else c[1] for w, c in windows.items()})
-    onset = counts_onset(spec, history, now, changes)
-    baseline = counts_baseline(spec, history, width, onset, now)
+    usual = bins_outside(history, width, trouble)
+    onset = counts_onset(spec, usual, now, changes)
+    baseline = counts_baseline(spec, usual, width, onset, now)
     comparisons = []
     for window in spec.windows:
         bad, total = windows[window] or (0.0, 0.0)
@@ -72,7 +77,7 @@ def assess_counts(
     surely = all(c.exceeds and c.significant for c in comparisons)
     # What misses its target may have done so from its first request on, and then never began to.
     if onset.at is None and surely and baseline.target is None:
-        onset = faint_onset(spec, history, now, onset, baseline.noise)
+        onset = faint_onset(spec, usual, now, onset, baseline.noise)
     failed = (windows[width] or (0.0, 0.0))[0] / (width / MINUTE)
     never = failed == 0 and not any(b.bad for b in history)
     level = baseline.target
@@ -91,11 +96,13 @@ def assess_value(
     history: Sequence[tuple[float, float]],
     now: datetime,
     changes: Sequence[Change] = (),
+    trouble: Sequence[Precedent] = (),
 ) -> Problem:
     """Assess a value such as a latency.
 
     `windows` maps each width to its samples, `traffic` to its events a minute where the rule
-    counts them; `history` is (Unix time, value) over the look-back. Raises Unmeasurable.
+    counts them; `history` is (Unix time, value) over the look-back, `trouble` as above. Raises
+    Unmeasurable.
     """
     if spec.total is not None:
         need_traffic(
@@ -103,8 +110,9 @@ def assess_value(
             {w: None if t is None else t * (w / MINUTE) for w, t in traffic.items()},
         )
     sign = direction(spec)
-    onset = value_onset(spec, history, sign, now, changes)
-    baseline = value_baseline(spec, history, sign, onset, now)
+    usual = samples_outside(history, spec.windows[0], trouble)
+    onset = value_onset(spec, usual, sign, now, changes)
+    baseline = value_baseline(spec, usual, sign, onset, now)
     level = median(baseline.samples) if baseline.target is None else baseline.target
     comparisons = []
     for window in spec.windows:
