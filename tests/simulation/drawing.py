@@ -6,12 +6,10 @@ from collections.abc import Sequence
 
 from tests.simulation.drawn_faults import Draw, faults_of
 from tests.simulation.scenario import PEOPLE, SERVICES, Item, Scenario
-from tests.simulation.stretches import ADDED, STRETCHES, Stretch
+from tests.simulation.stretches import ADDED, ADDED_EVERY, STRETCHES, Stretch
 
 SWARM_SHARE = 0.4
 """The share of seeds that draw from all kinds alike; the others aim at a dangerous stretch."""
-ADDED_EVERY = 20
-"""Of so many seeds one, the last, aims at a stretch that was added later."""
 SQL_EVERY = 16
 """Of so many seeds one is run on the stores in SQL."""
 
@@ -44,7 +42,9 @@ def aims_at(seed: int, name: str) -> bool:
 def _stretch(draw: Draw) -> Stretch | None:
     """What it aims at; None if it draws from all kinds alike."""
     stretch = None if draw.chance(SWARM_SHARE) else draw.one(STRETCHES)
-    return draw.one(ADDED) if draw.seed % ADDED_EVERY == ADDED_EVERY - 1 else stretch
+    added = ADDED.get(draw.seed % ADDED_EVERY)
+    # It is drawn though it is the only one: what is drawn after it stays what it was.
+    return stretch if added is None else draw.one((added,))
 
 
 def _script(draw: Draw) -> list[Item]:

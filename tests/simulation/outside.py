@@ -21,7 +21,7 @@ from daemon.core.values.outcome import Outcome, Permanent, Temporary
 from daemon.core.values.units import Frozen
 from tests.fakes import Service
 from tests.simulation.loop import LIFE, Life, SimulationLoop
-from tests.simulation.scenario import SERVICES, Fault, FaultKind, Scenario
+from tests.simulation.scenario import STORM_SERVICES, Fault, FaultKind, Scenario
 from tests.simulation.setting import TARGETS
 
 T = TypeVar("T")
@@ -95,7 +95,7 @@ class Outside:
         self.loop = loop
         self.record = Record()
         self.dice = random.Random(f"world {scenario.order_seed}")  # noqa: S311 - reproducible
-        self.services = {name: Service(errors=[(-7200.0, USUAL)]) for name in SERVICES}
+        self.services = {name: Service(errors=[(-7200.0, USUAL)]) for name in STORM_SERVICES}
         self.root = Service(others=self.services, answer_after=0.0)
         self.heals: dict[str, str] = {}
         """Service → the action that mends it."""
@@ -215,7 +215,7 @@ class Prometheus:
         if lies is None:
             return outside.root
         liar = Service(errors=[(-7200.0, lies.size)], answer_after=0.0)
-        return replace(outside.root, others=dict.fromkeys(SERVICES, liar))
+        return replace(outside.root, others=dict.fromkeys(STORM_SERVICES, liar))
 
     def _told(self, answer: QueryAnswer) -> QueryAnswer:
         if self._outside.fault("prometheus warns"):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from daemon.core.incident import events as e
@@ -20,11 +20,13 @@ from daemon.core.ports.journal import Owed
 from daemon.core.recovery.approvals import Approvals
 from daemon.core.recovery.plan import content_of
 from daemon.core.values.seal import UNKEYED
+from tests.fakes import START
 from tests.simulation import setting
 from tests.simulation.loop import LIFE, Life
 from tests.simulation.outside import Outside, Posted, Rang, Run
 from tests.simulation.scenario import FaultKind
 from tests.simulation.store import Disk
+from tests.simulation.tiers import TIER_PATIENCE, Tiers
 
 Invariant = Literal[
     "a confirmed problem and a valid approval",
@@ -44,6 +46,7 @@ Invariant = Literal[
     "only who has the lease begins",
     "what is due is done",
     "nobody is called in vain",
+    "each tier is called",
 ]
 INVARIANTS: tuple[Invariant, ...] = Invariant.__args__  # type: ignore[attr-defined]
 
@@ -80,6 +83,7 @@ class Referee:
         self.outside = outside
         self.lives = lives
         self.incidents: dict[str, Incident] = {}
+        self.tiers = Tiers(self.incidents)
         self.digests: dict[str, str] = {}
         self.kinds: Counter[str] = Counter()
         self.violation: Violation | None = None
@@ -140,6 +144,7 @@ class Referee:
                 self._closed.setdefault(after.id, self.now)
             else:
                 self._closed.pop(after.id, None)
+            self.tiers.wrote(after.id, entry.event, self.now)
             self.kinds[entry.event.kind] += 1
             life = LIFE.get()
             who = f"{entry.by} (r{life.replica})" if life is not None else entry.by
@@ -318,6 +323,8 @@ class Referee:
         elif rang.page not in self.incidents[rang.incident].pages:
             text = f"{rang.page} of {rang.incident} rings and is in no journal"
             self.fail("no page twice", text)
+        else:
+            self.tiers.rang(rang)
 
     def posted(self, posted: Posted) -> None:
         """A channel shows something."""
@@ -378,9 +385,20 @@ class Referee:
             if self.now - heard > patience + self.apart:
                 text = f"nobody was called for {incident} since {heard:.0f} s"
                 self.fail("a page is due", text)
+        late = self.tiers.late(self._calling_since, self.now, self._time(), self._grace)
+        if late:
+            self.fail("each tier is called", late)
         for at, identity, status, began, _ended in self.accepted:
             if status == "firing" and self.now - max(at, calm_since) > TAKEN_IN:
                 self._taken_in(identity, began)
+
+    def _time(self) -> datetime:
+        return START + timedelta(seconds=self.now)
+
+    def _grace(self, due: float) -> float:
+        """Until when a tier that is due then must have been called."""
+        held = self.outside.scenario.hold + self.apart
+        return max(due, self._calm_since) + TIER_PATIENCE + held
 
     def _is_done(self, calm_since: float) -> None:
         for incident in self.incidents.values():

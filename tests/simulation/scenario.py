@@ -19,6 +19,8 @@ QUIET = 150.0
 END = FAULTS_END + QUIET
 SERVICES = ("shop", "cart", "search", "mail")
 """`shop` and `cart` are recovered by acting on one target; of `mail` no rule knows."""
+STORM_SERVICES = (*SERVICES, "stock", "price", "login", "quote")
+"""Those that a storm can come of."""
 PEOPLE = ("ada", "bo", "cy")
 
 FaultKind = Literal[

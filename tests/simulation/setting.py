@@ -14,13 +14,24 @@ from daemon.core.rules.rule import Rule, RuleBook, load
 from daemon.core.values.yaml_document import one_document
 from tests.fakes import START
 
-TARGETS = {"shop": "shop", "cart": "shop", "search": "search"}
+TARGETS = {
+    "shop": "shop",
+    "cart": "shop",
+    "search": "search",
+    "stock": "shop",
+    "price": "shop",
+    "login": "shop",
+}
 """What the rules of each service act on."""
 ALERTS = {
     "shop": "CheckoutFails",
     "cart": "CheckoutFails",
     "search": "SearchFails",
     "mail": "MailFails",
+    "stock": "CheckoutFails",
+    "price": "CheckoutFails",
+    "login": "CheckoutFails",
+    "quote": "MailFails",
 }
 MAX_AGE = timedelta(minutes=2)
 LIMITS = Limits(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from tests.simulation.drawn_faults import (
@@ -14,7 +14,7 @@ from tests.simulation.drawn_faults import (
     one_of_all,
     suspended_at,
 )
-from tests.simulation.scenario import FAULTS_END, PEOPLE, Fault, Item
+from tests.simulation.scenario import FAULTS_END, PEOPLE, STORM_SERVICES, Fault, Item
 
 _Night = tuple[list[Item], list[Fault]]
 Stretch = Callable[[Draw], _Night]
@@ -210,6 +210,32 @@ def _lease_over_unseen(draw: Draw) -> _Night:
     return script, [jump, Fault("second replica", at=draw.one((0.0, 200.0, 200.0)))]
 
 
+def _storm_that_nobody_answers(draw: Draw) -> _Night:
+    """So many services alert together that they are a storm, and nobody answers its page until the
+    later tiers are called. Some of them begin to fail, or their numbers come, after the page."""
+    fires = draw.within(30, 50)
+    grave = draw.chance(0.6)
+    script: list[Item] = []
+    for service in draw.dice.sample(STORM_SERVICES, draw.one((5, 6, 7, 8))):
+        alerts = round(fires + draw.one((0.0, draw.within(0, 2), draw.within(0, 20))), 3)
+        fails = round(alerts + draw.one((-25.0, -25.0, 5.0, 30.0)), 3)
+        share = 0.1 if grave else draw.one((0.02, 0.1, 0.1, 0.3))
+        script += [
+            Item("trouble", fails, service, more=(share, "never")),
+            Item("delivery", alerts, service, more=("firing", round(alerts - 3, 3), 0.0, 0)),
+        ]
+    if draw.chance(0.3):
+        what = draw.one(("acknowledge", "close", "decline", "snooze"))
+        service = draw.one(script).what
+        more = (service, 1, service)
+        script.append(Item("deed", draw.within(60, 200), what, draw.one(PEOPLE), more))
+    slow = [Fault("prometheus slow", fires, 20.0, size=draw.within(5, 30))]
+    faults = slow if draw.chance(0.2) else one_of_all(draw, 0.3)
+    if draw.chance(0.2):
+        faults.append(Fault("second replica", at=draw.one((0.0, 0.0, draw.within(0, 200)))))
+    return script, faults
+
+
 STRETCHES: tuple[Stretch, ...] = (
     _two_on_one_target,
     _people_react,
@@ -227,6 +253,11 @@ STRETCHES: tuple[Stretch, ...] = (
     _lease_won_back,
     _nobody_hears,
 )
-ADDED: tuple[Stretch, ...] = (_lease_over_unseen,)
-"""Those that were added later have seeds of their own: all others draw what they drew before, and
-the nights that are kept stay what they are."""
+ADDED: Mapping[int, Stretch] = {
+    7: _storm_that_nobody_answers,
+    19: _lease_over_unseen,
+    39: _lease_over_unseen,
+}
+"""Those that were added later have seeds of their own, by what is left of the seed
+(`ADDED_EVERY`): all others draw what they drew before, and the nights that are kept stay."""
+ADDED_EVERY = 40
