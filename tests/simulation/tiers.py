@@ -63,9 +63,8 @@ class Tiers:
             incident = self._incidents[name]
             if _spoken_for(incident):
                 continue
-            of, begins = self._begins(incident, waits_since, since)
+            of, begins, due = self._begins(incident, waits_since, since)
             roster = setting.roster()
-            due = begins
             for number, tier in enumerate(roster.tiers(incident.opened.team, at)):
                 if now > grace(due) and not self._has_rung(incident, of, tier.people, begins):
                     return f"tier {number + 1} was never called for {name}, of {of}"
@@ -74,14 +73,13 @@ class Tiers:
 
     def _begins(
         self, incident: Incident, waits_since: float, since: Mapping[str, float]
-    ) -> tuple[str, float]:
-        """By whose pages it is called for, its storm's or its own, and since when."""
+    ) -> tuple[str, float, float]:
+        """By whose pages it is called for, its storm's or its own; since when these count, and
+        since when the tiers have waited for them."""
         known = incident.storm
-        if known is None:
-            return incident.id, max(waits_since, self._anew.get(incident.id, 0.0))
-        if known.left_at is not None:
-            began = max(self._left.get(incident.id, 0.0), self._anew.get(incident.id, 0.0))
-            return incident.id, max(waits_since, began)
+        if known is None or known.left_at is not None:
+            began = max(waits_since, self._anew.get(incident.id, 0.0))
+            return incident.id, began, max(began, self._left.get(incident.id, 0.0))
         together = [
             other
             for other in map(self._incidents.__getitem__, since)
@@ -90,7 +88,8 @@ class Tiers:
             and other.opened.team == incident.opened.team
         ]
         anew = [self._anew.get(other.id, 0.0) for other in together]
-        return known.storm, max(self._storm_began[known.storm], *anew)
+        began = max(self._storm_began[known.storm], *anew)
+        return known.storm, began, began
 
     def _has_rung(self, incident: Incident, of: str, people: Sequence[str], since: float) -> bool:
         """Whether one of these people was called, by the storm or for the incident itself."""
