@@ -124,9 +124,23 @@ class Storm:
     def _waits(self, member: Incident) -> bool:
         return self.is_held(member) and not member.commander and member.recovered_at is None
 
+    @property
+    def is_over(self) -> bool:
+        """Whether its page calls for nothing any more: service is restored wherever it did."""
+        return all(member.recovered_at is not None for member in self.held)
+
+    def newest_call(self, person: str) -> PageState | None:
+        """The last of its pages that reached that person."""
+        reached = (p for p in reversed(self.pages) if p.delivered_at is not None)
+        return next((page for page in reached if page.queued.person == person), None)
+
     def wanting(self, roster: Roster) -> tuple[Incident, ...]:
         """Those of them to which more people must come, as many as the policies ask for."""
         return tuple(member for member in self.held if _wants(member, roster))
+
+    def short_of_people(self, roster: Roster) -> tuple[Incident, ...]:
+        """Of all that somebody commands, those to which more people must come."""
+        return tuple(m for m in self.members if m.commander and _wants(m, roster))
 
     def wants(self, roster: Roster) -> bool:
         """Whether there is any such incident."""

@@ -79,7 +79,7 @@ def _graver(incident: Incident, storm: Storm) -> str:
 def _lead_due(storm: Storm, roster: Roster, now: datetime) -> Decision:
     answered = unanswered(storm, roster, now)
     calls = storm_calls_due(storm, answered, roster, now)
-    text = storm_text(storm.members, storm.wanting(roster), storm.began)
+    text = storm_text(storm, roster)
     pages = [_page(storm, "storm", person, text, *place) for person, place in calls.people.items()]
     told, next_at = storm_growth(storm, calls.people, roster, now)
     grown = [_page(storm, "storm_growth", person, text) for person, text in told.items()]

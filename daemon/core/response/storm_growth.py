@@ -12,7 +12,7 @@ from daemon.core.incident.state import Incident, PageState
 from daemon.core.people.roster import Roster
 from daemon.core.response.open_pages import still_relevant
 from daemon.core.response.storm import STORM_GATHER, Storm
-from daemon.core.response.storm_text import growth_text
+from daemon.core.response.storm_text import storm_text
 from daemon.core.values.backoff import Backoff
 
 STORM_GROWTH = Backoff(timedelta(minutes=1), timedelta(minutes=5))
@@ -59,7 +59,7 @@ def storm_growth(
             next_at = earliest(next_at, free_at)
             continue
         kinds = Counter(page.queued.purpose for page in mine)
-        told_now[person] = growth_text(storm.members, storm.wanting(roster), storm.began, kinds)
+        told_now[person] = storm_text(storm, roster, kinds)
     return told_now, next_at
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from types import MappingProxyType
 
 from daemon.core.incident.page_identity import Purpose
 from daemon.core.incident.state import Incident
+from daemon.core.people.roster import Roster
+from daemon.core.response.storm import Storm
 from daemon.core.values.units import clock_time, printable
 
 NAMED = 5
@@ -16,6 +18,7 @@ _UNMEASURED = "not measured yet"
 _UNCONFIRMED = "not confirmed"
 _WITHOUT_RULE = "without a rule"
 _NO_SEVERITY = (_UNCONFIRMED, _UNMEASURED, _WITHOUT_RULE)
+_NOTHING: Mapping[Purpose, int] = MappingProxyType({})
 _WANTED: Mapping[Purpose, str] = {
     "approval": "to approve a step",
     "deputy": "to command, for who did is silent",
@@ -30,40 +33,30 @@ _WANTED: Mapping[Purpose, str] = {
 }
 
 
-def storm_text(members: Sequence[Incident], waiting: Sequence[Incident], began: datetime) -> str:
-    """The first line for a lock screen; then a line for each team and severity."""
-    return "\n".join((storm_headline(members, waiting, began), *_by_team(members), *_WHAT_NOW))
-
-
-def growth_text(
-    members: Sequence[Incident],
-    waiting: Sequence[Incident],
-    began: datetime,
-    asks: Mapping[Purpose, int],
-) -> str:
-    """The same for somebody who was told before, or of whom its incidents want something: how
-    often each."""
-    first = storm_headline(members, waiting, began)
+def storm_text(storm: Storm, roster: Roster, asks: Mapping[Purpose, int] = _NOTHING) -> str:
+    """The first line for a lock screen; then a line for each team and severity. `asks`: what its
+    incidents want of whoever is told, and how often each."""
+    first = storm_headline(storm, len(storm.short_of_people(roster)))
     if asks:
         listed = ", ".join(f"{count} {_WANTED.get(kind, kind)}" for kind, count in asks.items())
         first += f"; for you: {listed}"
-    return "\n".join((first, *_by_team(members), *_WHAT_NOW))
+    return "\n".join((first, *_by_team(storm.members), *_WHAT_NOW))
 
 
-def storm_headline(
-    members: Sequence[Incident], waiting: Sequence[Incident], began: datetime
-) -> str:
-    """The storm in one line, as it stands now."""
-    counts = Counter(_severity_of(member) for member in members)
+def storm_headline(storm: Storm, short: int = 0) -> str:
+    """The storm in one line, as it stands now: how many of all its incidents wait for somebody,
+    those that are called for by themselves, too, and to how many (`short`) more people must come
+    than have."""
+    counts = Counter(_severity_of(member) for member in storm.members)
     severe = ", ".join(f"{counts[severity]} {severity}" for severity in _ordered(counts))
-    waits = "waits" if len(waiting) == 1 else "wait"
-    left = "somebody responds to each"
-    if waiting:
-        left = f"{len(waiting)} {waits} for somebody"
-        if all(member.commander for member in waiting):
-            left = f"{len(waiting)} {waits} for more people to come"
-    many = f"{len(members)} incident{'' if len(members) == 1 else 's'}"
-    return f"Storm since {clock_time(began)}: {many} ({severe}); {left}"
+    waits = _wait(len(storm.uncommanded), "for somebody") + _wait(short, "for more people to come")
+    left = ", ".join(waits) or "somebody responds to each"
+    many = f"{len(storm.members)} incident{'' if len(storm.members) == 1 else 's'}"
+    return f"Storm since {clock_time(storm.began)}: {many} ({severe}); {left}"
+
+
+def _wait(count: int, for_what: str) -> list[str]:
+    return [f"{count} {'waits' if count == 1 else 'wait'} {for_what}"] if count else []
 
 
 def _severity_of(incident: Incident) -> str:

@@ -88,7 +88,7 @@ def storm_view(storm: Storm, most: int | None = None) -> StormView:
         storm=storm.name,
         began=storm.began,
         joins_until=storm.joins_until,
-        text=storm_headline(storm.members, storm.uncommanded, storm.began),
+        text=storm_headline(storm),
         waiting=len(storm.uncommanded),
         incidents=tuple(
             StormIncident(

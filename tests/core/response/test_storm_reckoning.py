@@ -12,6 +12,7 @@ from daemon.core.incident.fold import apply_event
 from daemon.core.incident.state import Incident
 from daemon.core.measurement.problem import Severity
 from daemon.core.response.storm import Storm
+from daemon.core.response.storm_text import storm_text
 from daemon.web.api.storm import storm_view
 from tests.core.build import HOUR, MINUTE, NOW, healthy, make_incident, make_roster, page_queued
 
@@ -147,3 +148,14 @@ def test_what_is_called_for_by_itself_waits_as_well_until_somebody_responds() ->
     assert [one.id for one in following.waiting] == ["inc-0", "inc-2"]
     assert [one.id for one in following.uncommanded] == ["inc-0", "inc-1", "inc-2"]
     assert "3 wait for somebody" in storm_view(following).text
+    assert storm_text(following, make_roster()).startswith(storm_view(following).text + "\n")
+
+
+def test_those_that_wait_for_more_people_are_told_beside_those_that_nobody_has() -> None:
+    policy = {"tiers": [{"notify": ["ada"], "wait": "5m"}], "acknowledgements": 2}
+    roster, known = make_roster(policies={"shop": policy, "mysql": policy}), storm()
+    assert known.short_of_people(roster) == ()
+    came = e.CommanderAppointed(person="ada", reason="the first responder")
+    known = known.as_of(apply_event(known.members[0], NOW + MINUTE, came))
+    told = "2 wait for somebody, 1 waits for more people to come"
+    assert storm_text(known, roster).partition("\n")[0].endswith(told)
