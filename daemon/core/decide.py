@@ -33,7 +33,7 @@ from daemon.core.recovery.situation import Surroundings
 from daemon.core.response.alert_silences import silence_due
 from daemon.core.response.amendments import amendments_due
 from daemon.core.response.call_answers import snoozed_calls_due
-from daemon.core.response.endings import endings_due
+from daemon.core.response.endings import endings_due, storm_endings_due
 from daemon.core.response.escalation import engagements_due, pages_due
 from daemon.core.response.milestones import overdue_milestones
 from daemon.core.response.open_pages import retries_due, undelivered
@@ -162,7 +162,9 @@ def _told_later(incident: Incident, surroundings: Surroundings, now: datetime) -
     roster, storm = surroundings.roster, surroundings.storm
     waits = storm is not None and storm.wants(roster)
     told = amendments_due(incident, now) | pager_states_due(incident, now, storm_waits=waits)
-    return told | endings_due(incident, roster, now)
+    return (
+        told | endings_due(incident, roster, now) | storm_endings_due(incident, storm, roster, now)
+    )
 
 
 def _counterparts(incident: Incident) -> Decision:

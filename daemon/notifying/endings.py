@@ -5,7 +5,7 @@ from __future__ import annotations
 from daemon.core.decision import TellEnding
 from daemon.core.incident import events as e
 from daemon.core.ports.notification import Links, Reminder, Ways
-from daemon.core.response.endings import ENDING_TRIES, ending_text
+from daemon.core.response.endings import ENDING_TRIES, ending_text, storm_ending_text
 from daemon.core.values.drill_key import marked
 from daemon.notifying.reminders import remind_person
 from daemon.repository import IncidentRepository
@@ -16,7 +16,7 @@ async def tell_ending(
 ) -> None:
     """Tell one person by one way, and journal what came of it."""
     current = await repository.load(incident)
-    text = ending_text(current)
+    text = storm_ending_text(current) if order.ending == "storm" else ending_text(current)
     words = Reminder(
         incident=incident,
         person=order.person,
@@ -25,7 +25,7 @@ async def tell_ending(
         link=links.document(incident),
     )
     sent = await remind_person(ways, words, order.method)
-    known = current.call_answers.words.get(order.person)
+    known = current.call_answers.word(order.person, order.ending)
     event: e.Event
     if sent.method:
         event = e.EndingTold(

@@ -299,10 +299,7 @@ class StormKeeper:
             self._hold(after.id)
         elif any(isinstance(event, e.PagesReleased) for event in events):
             self._gather(after.id, after.key, self._repository.clock())
-        storm = self._storms.get(self._storm_of.get(after.id, ""))
-        if storm is None:
-            # One that carried a storm's page can be answered though it is closed.
-            storm = next((s for s in self._storms.values() if after.id in s.closed), None)
+        storm = self._gathered(after.id)  # its page can be answered though it is closed
         if storm is None:
             return
         if after.id in storm.members:
@@ -355,9 +352,15 @@ class StormKeeper:
         return self._recent.beside(incident, within)
 
     def storm_of(self, incident: Incident) -> Storm | None:
-        """The storm whose page calls for that incident; None if it calls for itself."""
-        storm = self._storms.get(self._storm_of.get(incident.id, ""))
+        """The storm whose page calls for that incident, or did while it was open and carried the
+        page; None if it calls for itself."""
+        storm = self._gathered(incident.id)
         return self._current(storm) if storm is not None else None
+
+    def _gathered(self, incident: str) -> _Gathered | None:
+        """The storm that it is one of; one that has carried its page is so after its end, too."""
+        storm = self._storms.get(self._storm_of.get(incident, ""))
+        return storm or next((s for s in self._storms.values() if incident in s.closed), None)
 
     def _current(self, storm: _Gathered) -> Storm | None:
         """The storm as it stands; None, and forgotten, once nothing joins it any more and no more

@@ -40,13 +40,19 @@ class EndingWord:
 @dataclass(frozen=True)
 class CallAnswers:
     """By person: who declined, who wants to be called again. `snoozes` counts all of these;
-    `recoveries`: how often the incident has recovered; `words`: who was told of that."""
+    `recoveries`: how often the incident has recovered; `words`: who was told of that;
+    `storm_words`: who of those whom its storm's page had called was told that the storm is over."""
 
     declined: Mapping[str, Declined] = field(default_factory=dict)
     snoozed: Mapping[str, Snoozed] = field(default_factory=dict)
     snoozes: Mapping[str, int] = field(default_factory=dict)
     recoveries: int = 0
     words: Mapping[str, EndingWord] = field(default_factory=dict)
+    storm_words: Mapping[str, EndingWord] = field(default_factory=dict)
+
+    def word(self, person: str, ending: Ending) -> EndingWord | None:
+        """How far that person was told of such an end."""
+        return (self.storm_words if ending == "storm" else self.words).get(person)
 
     def declined_since(self, person: str, moment: datetime) -> bool:
         """Whether that person has declined at that moment or later."""

@@ -32,7 +32,7 @@ def apply_call_answer(incident: Incident, at: datetime, event: e.CallAnswerEvent
             word = EndingWord(event.recoveries, event.ending, at, told=True)
             after = _with_word(known, event.person, word)
         case e.EndingUntold():
-            before = known.words.get(event.person)
+            before = known.word(event.person, event.ending)
             same = before is not None and (before.recoveries, before.ending) == (
                 event.recoveries,
                 event.ending,
@@ -46,6 +46,8 @@ def apply_call_answer(incident: Incident, at: datetime, event: e.CallAnswerEvent
 
 
 def _with_word(known: CallAnswers, person: str, word: EndingWord) -> CallAnswers:
+    if word.ending == "storm":
+        return replace(known, storm_words={**known.storm_words, person: word})
     return replace(known, words={**known.words, person: word})
 
 

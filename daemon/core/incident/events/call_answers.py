@@ -8,9 +8,9 @@ from typing import ClassVar, Literal
 from daemon.core.incident.events.base import BaseEvent, EventGroup
 from daemon.core.values.units import Moment, clock_time, printable
 
-Ending = Literal["recovered", "closed"]
-"""What those who were called are told of: the service is restored, or the incident was closed
-without that."""
+Ending = Literal["recovered", "closed", "storm"]
+"""What those who were called are told of: the service is restored, the incident was closed without
+that, or the storm is over whose page called them."""
 
 
 class _AboutAnswers(BaseEvent, ABC):
@@ -59,7 +59,7 @@ class EndingTold(_AboutAnswers):
     proof: str
 
     def describe(self) -> str:
-        return f"{self.person} told by {self.method} that it is {self.ending}: {self.proof}"
+        return f"{self.person} told by {self.method} that {_over(self.ending)}: {self.proof}"
 
 
 class EndingUntold(_AboutAnswers):
@@ -74,7 +74,11 @@ class EndingUntold(_AboutAnswers):
     last: bool
 
     def describe(self) -> str:
-        return f"{self.person} not told by {self.method} that it is {self.ending}: {self.error}"
+        return f"{self.person} not told by {self.method} that {_over(self.ending)}: {self.error}"
+
+
+def _over(ending: Ending) -> str:
+    return "the storm is over" if ending == "storm" else f"it is {ending}"
 
 
 CallAnswerEvent = CallDeclined | CallSnoozed | EndingTold | EndingUntold
