@@ -49,7 +49,12 @@ async def act_on_storm(
 ) -> StormOutcome:
     """Do it to each incident of the storms. After a failure it can be asked again: what is so
     already stays so. Raises NoStorm, Temporary."""
-    members = [member for storm in context.storms() for member in storm.members]
+    # Those first that its page calls for: what the others then ask comes with it, too.
+    members = [
+        member
+        for storm in context.storms()
+        for member in sorted(storm.members, key=storm.is_held, reverse=True)
+    ]
     if not members:
         raise NoStorm("there is no storm now; `stopgap incidents` lists what is open")
     done, left = 0, []

@@ -96,6 +96,22 @@ async def test_it_is_listed_and_acted_on_from_the_command_line(rig: Rig) -> None
     assert {i.paused_by for i in await everyone(rig, members)} == {""}
 
 
+async def test_what_left_the_storm_is_taken_last_so_that_what_it_asks_comes_with_the_others(
+    rig: Rig,
+) -> None:
+    members, taken = await breaks_out(rig), list[str]()
+    left = members[LIMITS.storm]
+    await rig.repository.record(left, lambda _: [e.StormLeft(text="it is sev1")])
+
+    def heard(_: Incident | None, after: Incident, events: object) -> None:
+        if after.commander and after.id not in taken:
+            taken.append(after.id)
+
+    rig.repository.listeners.append(heard)
+    await runs("storm", "ack")
+    assert taken == [*(name for name in members if name != left), left]
+
+
 async def test_what_others_command_is_left_to_them_and_named(rig: Rig) -> None:
     members = await breaks_out(rig)
     await rig.does("ack", BO)

@@ -106,6 +106,11 @@ class Storm:
         """The incidents that its page calls for."""
         return tuple(member for member in self.members if self.is_held(member))
 
+    @cached_property
+    def commanders(self) -> frozenset[str]:
+        """Who commands any of these."""
+        return frozenset(member.commander for member in self.held if member.commander)
+
     @property
     def uncommanded(self) -> tuple[Incident, ...]:
         """All that nobody responds to so far, those that are called for by themselves, too."""

@@ -39,7 +39,8 @@ def storm_growth(
     storm: Storm, called: Container[str], roster: Roster, now: datetime
 ) -> tuple[dict[str, str], datetime | None]:
     """Person → what they are told, and when to look again: those for whom there is twice as much
-    of it as they were told of, be it incidents or questions that are not put one by one."""
+    of it as they were told of, be it incidents or questions that are not put one by one. The
+    questions are gathered first: whoever takes all of it at once takes one after the other."""
     last: dict[str, PageState] = {}
     for page in storm.pages:
         if page.delivered_at is not None:
@@ -49,12 +50,15 @@ def storm_growth(
     next_at: datetime | None = None
     for person in dict.fromkeys((*last, *asks)):
         mine, told = asks.get(person, ()), last.get(person)
-        asked_then = 0 if told is None else sum(page.at <= told.at for page in mine)
+        unasked = [page for page in mine if told is None or page.at > told.at]
+        asked_then = len(mine) - len(unasked)
         grown = told is not None and len(storm.members) >= 2 * max(1, storm.opened_by(told.at))
-        more = len(mine) > asked_then and len(mine) >= 2 * asked_then
+        more = bool(unasked) and len(mine) >= 2 * asked_then
         if person in called or not (grown or more):
             continue
         free_at = storm.free_at(person, now, STORM_GATHER if more else STORM_GROWTH)
+        if more:
+            free_at = max(free_at, min(page.at for page in unasked) + STORM_GATHER.first)
         if now < free_at:
             next_at = earliest(next_at, free_at)
             continue
@@ -66,7 +70,7 @@ def storm_growth(
 def _held_asks(storm: Storm) -> dict[str, list[PageState]]:
     """Person → the pages about its incidents that the storm's page stands for."""
     found: dict[str, list[PageState]] = {}
-    for member in storm.held:
+    for member in storm.members:
         for page in member.pages.values():
             if is_told_by_storm(member, page, storm) and still_relevant(member, page):
                 found.setdefault(page.queued.person, []).append(page)
@@ -74,11 +78,12 @@ def _held_asks(storm: Storm) -> dict[str, list[PageState]]:
 
 
 def is_told_by_storm(incident: Incident, page: PageState, storm: Storm | None) -> bool:
-    """Whether a page that waits is not delivered, for the storm's page tells that something waits.
-    What a person asks of another is never held."""
-    if storm is None or not storm.is_held(incident):
-        return False
+    """Whether a page that waits is not delivered, for the storm's page tells that something waits:
+    of an incident that it calls for, and of one that is called for by itself where its Commander
+    has others of the storm, too. What a person asks of another is never held."""
     queued = page.queued
+    if storm is None or not (storm.is_held(incident) or queued.person in storm.commanders):
+        return False
     request = incident.people.requests.get(queued.about)
     by_person = queued.purpose == "role_request" and request is not None and request.event.by
     return page.pending and queued.purpose in _HELD and not by_person
