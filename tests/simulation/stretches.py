@@ -229,7 +229,7 @@ def _storm_that_nobody_answers(draw: Draw) -> _Night:
         service = draw.one(script).what
         more = (service, 1, service)
         script.append(Item("deed", draw.within(60, 200), what, draw.one(PEOPLE), more))
-    slow = [Fault("prometheus slow", fires, 20.0, size=draw.within(5, 30))]
+    slow = [Fault("prometheus slow", fires, 20.0, size=draw.within(3, 12))]
     faults = slow if draw.chance(0.2) else one_of_all(draw, 0.3)
     if draw.chance(0.2):
         faults.append(Fault("second replica", at=draw.one((0.0, 0.0, draw.within(0, 200)))))
