@@ -206,22 +206,20 @@ class StormKeeper:
         if joined is None or gone or self._storm_of.get(incident.id) == joined.storm:
             return
         storm = self._storms.get(joined.storm) or self._adopted(joined)
-        if storm is None:
-            return
         self._drop(incident.id)
         since = incident.clock_from
         storm.newest = max(storm.newest, since)
         self._add(storm, incident.id, since)
 
-    def _adopted(self, joined: StormMembership) -> _Gathered | None:
-        """The storm as it is gathered here from now on; None if the one that is gathered here
-        began earlier, for then the others adopt that."""
+    def _adopted(self, joined: StormMembership) -> _Gathered:
+        """The storm as it is gathered here from now on: the earlier one, if another is gathered
+        here, and so do the others."""
         window = self._limits.storm_window
         rival = next((s for s in self._storms.values() if s.newest >= joined.began - window), None)
         if rival is None:
             storm = _Gathered(joined.storm, joined.began, joined.began)
         elif (rival.began, rival.name) < (joined.began, joined.storm):
-            return None
+            return rival
         else:
             storm = self._storms.pop(rival.name)
             storm.name, storm.began, storm.snapshot = joined.storm, joined.began, None
@@ -337,7 +335,10 @@ class StormKeeper:
         return following if following is not known else None
 
     def _joins_until(self, storm: _Gathered) -> datetime:
-        return storm.newest + self._limits.storm_window
+        return self._until(storm.newest)
+
+    def _until(self, newest: datetime) -> datetime:
+        return newest + self._limits.storm_window
 
     # ── looking up ───────────────────────────────────────────────────────────────────────────
 
@@ -354,8 +355,18 @@ class StormKeeper:
     def storm_of(self, incident: Incident) -> Storm | None:
         """The storm whose page calls for that incident, or did while it was open and carried the
         page; None if it calls for itself."""
+        self._take_up(incident)
         storm = self._gathered(incident.id)
         return self._current(storm) if storm is not None else None
+
+    def _take_up(self, incident: Incident) -> None:
+        """Gather one that its journal has in a storm: another replica has opened it, and it was
+        read here before it was heard of. One of a storm that is over stays by itself."""
+        joined, since = incident.storm, incident.clock_from
+        if joined is None or joined.joined_at < since or incident.id in self._storm_of:
+            return
+        if joined.storm in self._storms or self._repository.clock() < self._until(since):
+            self._adopt(incident)
 
     def _gathered(self, incident: str) -> _Gathered | None:
         """The storm that it is one of; one that has carried its page is so after its end, too."""

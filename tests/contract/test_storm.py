@@ -10,6 +10,7 @@ import pytest
 
 from daemon.core.incident import events as e
 from daemon.core.incident.state import Incident
+from daemon.notifying.storms import StormKeeper
 from daemon.web.site import storm as storm_page
 from tests.contract.rig import ADA, BO, Rig, rigged
 from tests.contract.test_cli_double import Ended, run
@@ -75,6 +76,22 @@ async def test_what_is_read_anew_stays_one_of_it(rig: Rig) -> None:
     everybody = await everyone(rig, members)
     (after,) = rig.storms.storms
     assert {one.id: one for one in after.members} == {one.id: one for one in everybody}
+
+
+async def test_what_was_read_before_it_was_heard_of_is_one_of_the_storm_that_its_journal_says(
+    rig: Rig,
+) -> None:
+    """Another replica has opened it in a storm and given it to this one, whose news come later: it
+    rang by itself."""
+    members = await breaks_out(rig)
+    (storm,) = rig.storms.storms
+    another = StormKeeper(rig.repository, LIMITS)
+    for name in members[LIMITS.storm :]:
+        found = another.storm_of(await rig.repository.load(name))
+        assert found is not None
+        assert found.name == storm.name
+    (gathered,) = another.storms
+    assert [one.id for one in gathered.members] == members[LIMITS.storm :]
 
 
 async def test_it_is_listed_and_acted_on_from_the_command_line(rig: Rig) -> None:
