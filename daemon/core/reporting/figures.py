@@ -26,7 +26,13 @@ from typing import NamedTuple
 from pydantic import Field
 
 from daemon.core.ports.journal import OpeningOutcome
-from daemon.core.reporting.review.durations import Durations, durations_of
+from daemon.core.reporting.counted_incident import (
+    CountedIncident,
+    counted_incident,
+    is_part,
+    recovered_by_people,
+    seconds_to_recovery,
+)
 from daemon.core.values.units import Frozen, Moment
 
 ENOUGH_RECOVERIES = 3
@@ -134,9 +140,9 @@ class _Manual:
 
     def add(self, head: OpeningOutcome, until: datetime) -> None:
         """Count it, if people recovered it within the YEAR before that moment."""
-        if not (until - YEAR <= head.opened_at < until and _by_people(head)):
+        if not (until - YEAR <= head.opened_at < until and recovered_by_people(head)):
             return
-        took = _took(head)
+        took = seconds_to_recovery(head)
         if took is not None:
             self.by_rule.setdefault(head.rule, []).append(took)
             self._usual.clear()
@@ -157,42 +163,30 @@ class _Manual:
         return _Usual(median(took for each in rules for took in self.by_rule[each]), rules)
 
 
-class _Counted(NamedTuple):
-    """An incident that counts, and how long it took."""
-
-    head: OpeningOutcome
-    times: Durations | None
-
-
-def _counted(head: OpeningOutcome) -> _Counted:
-    times = None if head.outcome is None else durations_of(head.opened_at, head.outcome)
-    return _Counted(head, times)
-
-
 class FiguresTally:
     """The figures of a period, from incidents that are added in portions of any size and order.
 
-    Whole incidents are kept of the period and of the one before it; of all others no more than how
-    long people took to recover them, so that those of a year take no room.
+    Of the incidents of the period and of the one before it is kept what counts; of all others no
+    more than how long people took to recover them, so that those of a year take no room.
     """
 
     def __init__(self, since: datetime, until: datetime) -> None:
         self._since, self._until = since, until
         self._earlier = since - (until - since)
-        self._now: list[_Counted] = []
-        self._before: list[_Counted] = []
+        self._now: list[CountedIncident] = []
+        self._before: list[CountedIncident] = []
         self._manual_now = _Manual()
         self._manual_before = _Manual()
 
     def add(self, openings: Iterable[OpeningOutcome]) -> None:
         """Count these; what was opened after the end is none of the period."""
         for one in openings:
-            if one.opened_at >= self._until or _is_part(one):
+            if one.opened_at >= self._until or is_part(one):
                 continue
             if one.opened_at >= self._since:
-                self._now.append(_counted(one))
+                self._now.append(counted_incident(one))
             elif one.opened_at >= self._earlier:
-                self._before.append(_counted(one))
+                self._before.append(counted_incident(one))
             self._manual_now.add(one, self._until)
             self._manual_before.add(one, self._since)
 
@@ -218,14 +212,9 @@ def figures(openings: Iterable[OpeningOutcome], since: datetime, until: datetime
     return tally.figures()
 
 
-def _is_part(head: OpeningOutcome) -> bool:
-    """Whether it was merged into another incident, which counts for both."""
-    return head.outcome is not None and bool(head.outcome.merged_into)
-
-
 def _named(
-    now: Sequence[_Counted],
-    before: Sequence[_Counted],
+    now: Sequence[CountedIncident],
+    before: Sequence[CountedIncident],
     manual: _Manual,
     earlier: _Manual,
     by: str,
@@ -241,81 +230,62 @@ def _named(
     )
 
 
-def _grouped(counted: Sequence[_Counted], by: str) -> defaultdict[str, list[_Counted]]:
-    groups: defaultdict[str, list[_Counted]] = defaultdict(list)
+def _grouped(
+    counted: Sequence[CountedIncident], by: str
+) -> defaultdict[str, list[CountedIncident]]:
+    groups: defaultdict[str, list[CountedIncident]] = defaultdict(list)
     for one in counted:
-        groups[getattr(one.head, by)].append(one)
+        groups[getattr(one, by)].append(one)
     return groups
 
 
-def _figure_set(counted: Sequence[_Counted], manual: _Manual) -> FigureSet:
-    outcomes = [one.head.outcome for one in counted if one.head.outcome is not None]
-    times = [one.times for one in counted if one.times is not None]
-    by = Counter(outcome.recovered_by for outcome in outcomes)
+def _figure_set(counted: Sequence[CountedIncident], manual: _Manual) -> FigureSet:
+    known = [one for one in counted if one.known]
+    by = Counter(one.recovered_by for one in known)
     recovered = sum(count for name, count in by.items() if name)
-    failed = [o.failed_requests for o in outcomes if o.failed_requests is not None]
+    failed = [one.failed_requests for one in known if one.failed_requests is not None]
     return FigureSet(
         incidents=len(counted),
-        unknown=len(counted) - len(outcomes),
-        detect=_timing(one.detect for one in times),
-        acknowledge=_timing(one.acknowledge for one in times),
-        recover=_timing(one.recover for one in times),
+        unknown=len(counted) - len(known),
+        detect=_timing(one.detect for one in known),
+        acknowledge=_timing(one.acknowledge for one in known),
+        recover=_timing(one.recover for one in known),
         recovered=recovered,
         by_daemon=by["daemon"],
         by_people=by["person"],
         elsewhere=by["elsewhere"],
         share_by_daemon=by["daemon"] / recovered if recovered else None,
-        overruled=dict(sorted(Counter(r for o in outcomes for r in o.overruled).items())),
-        undone=sum(outcome.undone for outcome in outcomes),
+        overruled=dict(sorted(Counter(r for one in known for r in one.overruled).items())),
+        undone=sum(one.undone for one in known),
         failed_requests=sum(failed) if failed else None,
         counted=len(failed),
-        saved=_saved((one.head for one in counted), manual),
+        saved=_saved(known, manual),
     )
 
 
-def _timing(values: Iterable[timedelta | None]) -> DurationFigure | None:
-    seconds = [value.total_seconds() for value in values if value is not None]
+def _timing(values: Iterable[float | None]) -> DurationFigure | None:
+    seconds = [value for value in values if value is not None]
     if not seconds:
         return None
     return DurationFigure(incidents=len(seconds), mean=fmean(seconds), median=median(seconds))
 
 
-def _by_people(head: OpeningOutcome) -> bool:
-    outcome = head.outcome
-    if outcome is None or outcome.restored_at is None:
-        return False
-    if outcome.recovered_by == "elsewhere":
-        acknowledged = outcome.acknowledged_at
-        return acknowledged is not None and acknowledged <= outcome.restored_at
-    return outcome.recovered_by == "person"
-
-
-def _took(head: OpeningOutcome) -> float | None:
-    """Seconds from the onset to proven recovery; from the end of the maintenance that held it."""
-    outcome = head.outcome
-    if outcome is None or outcome.restored_at is None:
-        return None
-    began = outcome.called_from or outcome.onset or head.opened_at
-    return max((outcome.restored_at - began).total_seconds(), 0.0)
-
-
-def _saved(heads: Iterable[OpeningOutcome], manual: _Manual) -> Saved | None:
+def _saved(known: Iterable[CountedIncident], manual: _Manual) -> Saved | None:
     seconds: list[float] = []
     requests: list[float] = []
     compared: set[str] = set()
-    for head in heads:
-        outcome = head.outcome
-        if outcome is None or outcome.recovered_by != "daemon":
+    for one in known:
+        if one.recovered_by != "daemon":
             continue
-        took, usual = _took(head), manual.usual(head.rule)
-        if took is None or usual is None:
+        usual = manual.usual(one.rule)
+        if one.took is None or usual is None:
             continue
-        saved = usual.seconds - took
+        saved = usual.seconds - one.took
         seconds.append(saved)
         compared |= usual.rules
-        lasted = outcome.impact.total_seconds() if outcome.impact is not None else 0.0
-        if outcome.failed_requests is not None and lasted > 0:
-            requests.append(outcome.failed_requests / lasted * saved)
+        lasted = one.impact or 0.0
+        if one.failed_requests is not None and lasted > 0:
+            requests.append(one.failed_requests / lasted * saved)
     if not seconds:
         return None
     return Saved(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import tracemalloc
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from statistics import median
@@ -12,9 +13,9 @@ from typing import Any
 import pytest
 
 from daemon.core.incident.outcome_facts import OutcomeFacts, RecoveredBy
-from daemon.core.ports.journal import Head
+from daemon.core.ports.journal import Head, OpeningOutcome
 from daemon.core.reporting import figures as figure_module
-from daemon.core.reporting.figures import Figures, FigureSet, figures
+from daemon.core.reporting.figures import Figures, FigureSet, FiguresTally, figures
 from daemon.core.reporting.figures_csv import CSV_COLUMNS, figures_csv
 from tests.core.build import MINUTE, NOW
 
@@ -285,3 +286,24 @@ def test_nothing_makes_no_figures() -> None:
     assert found.now == FigureSet()
     assert found.rules == ()
     assert datetime.fromisoformat(rows(found)[0]["until"]) == NOW
+
+
+def test_of_an_incident_that_was_counted_a_few_numbers_are_kept() -> None:
+    """A page of figures of a large store looks at tens of thousands."""
+    tally, portions, size = FiguresTally(SINCE, NOW), 4, 250
+    tracemalloc.start()
+    try:
+        for first in range(0, portions * size, size):
+            tally.add(opening(number) for number in range(first, first + size))
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert tally.figures().now.by_daemon == portions * size
+    assert kept / (portions * size) < 800, "bytes an incident; a row takes two thousand"
+
+
+def opening(number: int) -> OpeningOutcome:
+    """What the store tells of one of many incidents, of which nothing is shared."""
+    one = head(1 + number / 1000, "daemon", failed_requests=number / 7, impact=number * MINUTE)
+    rule, team = str(b"checkout", "ascii"), str(b"shop", "ascii")
+    return OpeningOutcome(one.incident, one.opened_at, rule, team, one.outcome)
