@@ -9,6 +9,8 @@ from tests.interpreter import TREE, run_code
 NOT_CONFIGURED = {
     "alembic",
     "apprise",
+    "chardet",
+    "charset_normalizer",
     "cryptography",
     "icalendar",
     "joserfc",
