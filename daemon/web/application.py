@@ -7,8 +7,6 @@ from __future__ import annotations
 from contextlib import ExitStack
 from functools import partial
 
-import aiohttp_jinja2
-import jinja2
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
@@ -22,7 +20,6 @@ from daemon.web.late_routes import LateRoutes, Loaded
 from daemon.web.links.signed_links import LINK_PATHS
 from daemon.web.request_log import sealed, watching
 from daemon.web.serving.connections import Connections, looking_on, noticing
-from daemon.web.site.filters import FILTERS
 from daemon.web.site.layout import site_errors
 
 
@@ -55,16 +52,6 @@ def web_application(
         client_max_size=max_body,
         middlewares=middlewares,
         handler_args={"auto_decompress": False},  # see `body`
-    )
-    aiohttp_jinja2.setup(
-        application,
-        loader=jinja2.PackageLoader("daemon.web"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        auto_reload=False,  # looking whether a file has changed costs more than a short page
-        trim_blocks=True,
-        lstrip_blocks=True,
-        filters=FILTERS,
     )
     for row in Webhooks(context).operations():
         if row.path == ALERTS:

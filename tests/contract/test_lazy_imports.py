@@ -23,6 +23,7 @@ NOT_CONFIGURED = {
     "sqlalchemy.dialects.postgresql",
 }
 NOBODY_LOOKS = {
+    "jinja2",
     "daemon.drilling.played",
     "daemon.replaying",
     "daemon.web.api.docs",

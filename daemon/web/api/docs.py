@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
-import aiohttp_jinja2
 from aiohttp import web
 from markupsafe import Markup, escape
 from pydantic import JsonValue, RootModel
@@ -19,6 +18,7 @@ from daemon.web.api.operation import ApiOperation, Call
 from daemon.web.context import WebContext
 from daemon.web.errors import KINDS
 from daemon.web.links.pages import LINK_HEADERS
+from daemon.web.site.templates import rendered
 
 _TAG = "document"
 
@@ -65,7 +65,7 @@ class Docs:
             "schemas": schemas(self._document),
             "with_code": with_code,
         }
-        response = aiohttp_jinja2.render_template("docs.html", request, context)
+        response = rendered("docs.html", context)
         response.headers.update(LINK_HEADERS)
         return response
 

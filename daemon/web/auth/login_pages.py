@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from urllib.parse import urlencode, urlsplit
 
-import aiohttp_jinja2
 from aiohttp import web
 
 from daemon.web.auth.authenticator import Authenticator
@@ -13,6 +12,7 @@ from daemon.web.auth.password_login import Proving
 from daemon.web.body import form
 from daemon.web.errors import HttpProblem, problem_answer
 from daemon.web.site.layout import SITE_HEADERS, to
+from daemon.web.site.templates import rendered
 
 
 class LoginPages:
@@ -37,7 +37,7 @@ class LoginPages:
             await self._authenticator.identify(request)
         except HttpProblem as problem:
             trouble = problem.detail if problem.status == 403 else ""
-            return login_page(self._authenticator, request, 200, path, trouble=trouble)
+            return login_page(self._authenticator, 200, path, trouble=trouble)
         return to(path)
 
     async def log_in(self, request: web.Request) -> web.Response:
@@ -52,9 +52,7 @@ class LoginPages:
         except HttpProblem as problem:
             if "application/json" in request.headers.get("Accept", ""):
                 return problem_answer(problem)
-            response = login_page(
-                self._authenticator, request, problem.status, path, problem.detail, name
-            )
+            response = login_page(self._authenticator, problem.status, path, problem.detail, name)
             response.headers.update(problem.headers)
             return response
         response = to(path)
@@ -77,7 +75,6 @@ class LoginPages:
 
 def login_page(
     authenticator: Authenticator,
-    request: web.Request,
     status: int,
     path: str,
     trouble: str = "",
@@ -93,7 +90,7 @@ def login_page(
         "provider": "" if oidc is None else urlsplit(oidc.issuer).netloc,
         "provider_link": f"/login/oidc?{urlencode({'next': path})}",
     }
-    response = aiohttp_jinja2.render_template("login.html", request, context, status=status)
+    response = rendered("login.html", context, status)
     response.headers.update(SITE_HEADERS)
     if status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"

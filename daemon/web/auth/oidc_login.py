@@ -117,7 +117,7 @@ class OidcLogin:
     def _refused(self, request: web.Request, problem: HttpProblem, path: str) -> web.Response:
         address = self._authenticator.address(request)
         _log.warning("login by OpenID Connect failed", why=problem.detail, address=address)
-        response = login_page(self._authenticator, request, problem.status, path, problem.detail)
+        response = login_page(self._authenticator, problem.status, path, problem.detail)
         self._authenticator.browser.drop(response, COOKIE)
         return response
 

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
-import aiohttp_jinja2
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -39,6 +38,7 @@ from daemon.web.links import answers
 from daemon.web.links.review_html import document_html
 from daemon.web.links.signed_links import BadLink, TokenRefusal
 from daemon.web.site.layout import SITE_HEADERS
+from daemon.web.site.templates import rendered
 
 _log = structlog.get_logger()
 
@@ -100,7 +100,7 @@ class Pages:
         except (answers.LinkSpent, NotPossible) as error:
             return await self._refused(request, page, form, error)
         done = answers.outcome(after, offered, form, now)
-        return _page("done.html", request, 200, heading=done, **self._facts(after))
+        return _page("done.html", 200, heading=done, **self._facts(after))
 
     async def document(self, request: web.Request) -> web.Response:
         """The standard document."""
@@ -112,7 +112,7 @@ class Pages:
         html = await asyncio.to_thread(document_html, review, await self._figure(review))
         sent = [update for update in incident.updates.by_name.values() if update.released_at]
         told = {"heading": incident.title, "incident": incident, "review": html, "sent": sent}
-        return _page("document.html", request, 200, **told)
+        return _page("document.html", 200, **told)
 
     async def _figure(self, review: Review) -> Figure | None:
         """The chart, if it is there soon: the document does not wait for a Prometheus that is
@@ -152,7 +152,6 @@ class Pages:
         role = ROLE_NAMES[offered.request.event.role] if offered.request else ""
         return _page(
             "answer.html",
-            request,
             status,
             heading=self._storm(incident) if offered.storm else incident.title,
             offered=offered,
@@ -178,7 +177,7 @@ class Pages:
     def _spent(
         self, request: web.Request, incident: Incident, spent: answers.LinkSpent
     ) -> web.Response:
-        return _page("over.html", request, 410, heading=str(spent), **self._facts(incident))
+        return _page("over.html", 410, heading=str(spent), **self._facts(incident))
 
     def _facts(self, incident: Incident) -> dict[str, Any]:
         rule = self._context.config_of(incident).rules.rules.get(incident.rule)
@@ -206,19 +205,19 @@ async def as_pages(request: web.Request, handler: Handler) -> web.StreamResponse
     try:
         response = await handler(request)
     except BadLink as error:
-        response = _trouble(request, *GONE[error.why])
+        response = _trouble(*GONE[error.why])
     except (UnknownIncident, answers.NoSuchPage):
-        response = _trouble(request, 404, "The daemon does not know this page or its incident.")
+        response = _trouble(404, "The daemon does not know this page or its incident.")
     except Temporary as error:
         _log.error("a page failed for now", error=str(error))
-        response = _trouble(request, 503, "The store does not answer. Please try again shortly.")
+        response = _trouble(503, "The store does not answer. Please try again shortly.")
     except HttpProblem as problem:
-        response = _trouble(request, problem.status, problem.detail)
+        response = _trouble(problem.status, problem.detail)
     except web.HTTPException as error:
-        response = _trouble(request, error.status, error.reason)
+        response = _trouble(error.status, error.reason)
     except Exception:
         _log.exception("a page crashed")
-        response = _trouble(request, 500, "A defect in Stopgap; its log has the details.")
+        response = _trouble(500, "A defect in Stopgap; its log has the details.")
     response.headers.update(LINK_HEADERS)
     return response
 
@@ -236,9 +235,9 @@ async def _form(request: web.Request) -> answers.LinkForm:
     return answers.LinkForm(given.get("deed", ""), given.get("text", ""), revision)
 
 
-def _trouble(request: web.Request, status: int, text: str) -> web.Response:
-    return _page("trouble.html", request, status, heading=text)
+def _trouble(status: int, text: str) -> web.Response:
+    return _page("trouble.html", status, heading=text)
 
 
-def _page(template: str, request: web.Request, status: int, **context: Any) -> web.Response:
-    return aiohttp_jinja2.render_template(template, request, context, status=status)
+def _page(template: str, status: int, **context: Any) -> web.Response:
+    return rendered(template, context, status)

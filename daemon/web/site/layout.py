@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-import aiohttp_jinja2
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -89,7 +88,9 @@ class Frame:
             "tried": "",
             **context,
         }
-        response = aiohttp_jinja2.render_template(template, request, framed, status=status)
+        from daemon.web.site.templates import rendered  # as late as the pages themselves
+
+        response = rendered(template, framed, status)
         response.headers.update(SITE_HEADERS)
         return response
 
@@ -143,7 +144,9 @@ async def _trouble(request: web.Request, status: int, title: str, text: str) -> 
         "kept": form,
         "back": local_path(page),
     }
-    response = aiohttp_jinja2.render_template("failed.html", request, context, status=status)
+    from daemon.web.site.templates import rendered  # as late as the pages themselves
+
+    response = rendered("failed.html", context, status)
     response.headers.update(SITE_HEADERS)
     return response
 
