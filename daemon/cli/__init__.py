@@ -112,11 +112,14 @@ _HOME_OF = {
 
 
 def _loaded(name: str) -> ModuleType:
-    """The module. What is imported stays: to look for garbage among it is in vain."""
+    """The module. What is imported stays: to look for garbage among it is in vain, and will be."""
+    if name in sys.modules:
+        return sys.modules[name]
     gc.disable()
     try:
         return import_module(name)
     finally:
+        gc.freeze()
         gc.enable()
 
 

@@ -90,6 +90,20 @@ def test_a_command_that_asks_the_daemon_does_not_load_it() -> None:
     assert found({"daemon.app", "aiohttp", "sqlalchemy", "structlog"}, loaded(code)) == set()
 
 
+def test_no_garbage_is_looked_for_among_what_a_command_has_loaded() -> None:
+    code = """
+import gc
+from daemon.cli import stopgap
+seen = []
+gc.callbacks.append(lambda phase, _: seen.append(len(gc.get_objects())))
+stopgap.get_command(None, "run")
+[[] for _ in range(1000)]
+later = [[] for _ in range(1000)]  # more than the collector waits for
+print(gc.isenabled(), bool(seen), all(count < 10_000 for count in seen))
+"""
+    assert loaded(code) == {"True"}
+
+
 def test_a_daemon_has_nothing_of_what_is_not_configured(tmp_path: Path) -> None:
     (tmp_path / "rules").mkdir()
     (tmp_path / "rules" / "roster.yaml").write_text(ROSTER, encoding="utf-8")
