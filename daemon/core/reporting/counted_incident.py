@@ -1,6 +1,6 @@
 """What of one incident goes into the figures: a few numbers of its head row.
 
-The figures of a large store are made of tens of thousands of incidents, whose rows take ten times
+The figures of a large store are made of tens of thousands of incidents, whose rows take six times
 the memory.
 """
 
