@@ -264,7 +264,8 @@ class Executor:
         if rule is None or self._turns[rule.prometheus or ""].busy:
             return
         try:
-            self._foresight.begin(opening.id, self._survey(rule, opening))
+            with self._dependencies.tracer.span("foresee", incident=opening.id):
+                self._foresight.begin(opening.id, self._survey(rule, opening))
         except Temporary:
             return  # its server is not there, which the measurement tells of
 
