@@ -90,6 +90,8 @@ class IncidentRepository:
         """Hear of every append, on whichever replica it was made."""
         self.own_listeners: list[IncidentListener] = []
         """Hear of the appends that were made here, and of no others."""
+        self.opening_listeners: list[Callable[[Incident], None]] = []
+        """Hear of an incident of ours that is being opened, which may yet fail."""
         self.onlookers: list[Callable[[], None]] = []
         self.position: int | None = None
         """How far the store as a whole has come, as all replicas count it; None where we are the
@@ -169,6 +171,9 @@ class IncidentRepository:
             opened = apply_event(opened, draft.at, draft.event)
         opened = replace(opened, seq=len(drafts))
         state, owner = HeadState.of(opened, self.clock()), self.ownership.opens(incident)
+        if self.ownership.owns(incident):
+            for listener in self.opening_listeners:
+                listener(opened)
         try:
             with self.appends.ours(incident, len(drafts)):
                 await self.journal.open(incident, key, drafts, state, owner=owner)

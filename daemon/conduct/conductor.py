@@ -88,6 +88,7 @@ class Conductor:
         self._drilling: dict[str, Executor] = {}
         self.pulse = Pulse()
         repository.listeners.append(self._on_append)
+        repository.opening_listeners.append(self._on_opening)
 
     @property
     def tasks(self) -> tuple[int, int]:
@@ -144,6 +145,11 @@ class Conductor:
         elif incident in self._given_up:  # it was lost and won back: once its effects have ended
             again = partial(self._repository.opened.put_nowait, incident)
             self._conducted[incident].add_done_callback(lambda _: again())
+
+    def _on_opening(self, opening: Incident) -> None:
+        """What is measured first does not wait for the disk; a drill's stage is another."""
+        if opening.drill is None and not self._closing and self._repository.ownership.may_act():
+            self._executor.foresee(opening)
 
     def _on_append(self, _: Incident | None, after: Incident, __: Sequence[e.Event]) -> None:
         """What people do about a closed incident, such as send its last word, is carried out, too,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from daemon.conduct.foresight import Foresight
 from daemon.conduct.last_look import LastLook
 from daemon.config.active import ActiveConfig, Live
 from daemon.config.sections import DiagnosisSettings
@@ -147,6 +148,7 @@ class Executor:
         self._active = active
         self._dependencies = dependencies
         self._turns: defaultdict[str, MeasuringQueue] = defaultdict(MeasuringQueue)
+        self._foresight = Foresight()
         self._dry_runs: dict[str, asyncio.Task[None]] = {}
         self._last_look = LastLook(
             dependencies.servers,
@@ -255,6 +257,18 @@ class Executor:
         change = set_silence if isinstance(effect, SetSilence) else lift_silence
         await change(self._repository, incident, silences)
 
+    def foresee(self, opening: Incident) -> None:
+        """Begin to measure an incident that is still being written down, where nobody waits for a
+        turn to measure."""
+        rule = self._active.now.rules.rules.get(opening.rule)
+        if rule is None or self._turns[rule.prometheus or ""].busy:
+            return
+        try:
+            with self._dependencies.tracer.span("foresee", incident=opening.id):
+                self._foresight.begin(opening.id, self._survey(rule, opening))
+        except Temporary:
+            return  # its server is not there, which the measurement tells of
+
     async def _define(self, incident: str) -> None:
         current = await self._repository.load(incident)
         rule = self._rule(current)
@@ -263,7 +277,7 @@ class Executor:
             self._changes(rule, current), self._earlier(rule, current)
         )
         async with self._turn(rule, repeated=current.problem is not None):
-            survey = self._survey(rule, current)
+            survey = self._survey(rule, current).resuming(self._foresight.of(incident))
             defined = await evidence.assess(survey, rule, changes, blind, trouble)
         _log.info("problem", verdict=defined.problem.verdict, text=defined.problem.text)
 

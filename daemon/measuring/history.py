@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -132,18 +133,39 @@ def clock_grid(survey: Survey, clock: ScrapeClock) -> tuple[datetime, datetime, 
     return datetime.fromtimestamp(first, UTC), datetime.fromtimestamp(last, UTC), step
 
 
+@dataclass(frozen=True)
+class ClockQueries:
+    """What tells when a rule's series are scraped: how many samples they had, asked over the
+    look-back, and when the last of each was."""
+
+    counted: Sequence[str]
+    newest: Sequence[str]
+    oldest: Sequence[str]
+
+
+async def clock_queries(survey: Survey) -> ClockQueries:
+    """As the survey's server is to be asked. Raises Unmeasurable."""
+    spec = survey.spec
+    main = [one for template in spec.main for one in survey.selected(template)]
+    every = list(dict.fromkeys([*main, *survey.selected(spec.bad or "")]))
+    back = format_duration(COUNTED_OVER)
+    server = await survey.server()
+    return ClockQueries(
+        [f"max(count_over_time({s}[{back}]))" for s in main],
+        [server.newest(s) for s in every],
+        [server.oldest(s) for s in every],
+    )
+
+
 async def scrape_clock(survey: Survey) -> ScrapeClock | None:
     """When the rule's series are scraped; None if that cannot be told, or is too much to ask."""
     spec = survey.spec
     try:
-        main = [one for template in spec.main for one in survey.selected(template)]
-        every = list(dict.fromkeys([*main, *survey.selected(spec.bad or "")]))
-        back = format_duration(COUNTED_OVER)
-        server = await survey.server()
+        queries, server = await clock_queries(survey), await survey.server()
         counted, newest, oldest = await asyncio.gather(
-            _each(survey, [f"max(count_over_time({s}[{back}]))" for s in main], spec.baseline),
-            survey.numbers([server.newest(s) for s in every]),
-            survey.numbers([server.oldest(s) for s in every]),
+            _each(survey, queries.counted, spec.baseline),
+            survey.numbers(queries.newest),
+            survey.numbers(queries.oldest),
         )
     except Unmeasurable as trouble:
         _log.info("the scrapes cannot be told", error=trouble.text)
@@ -160,9 +182,7 @@ async def scrape_clock(survey: Survey) -> ScrapeClock | None:
     return clock
 
 
-async def _each(survey: Survey, queries: list[str], span: timedelta) -> list[float]:
-    begin = survey.now - (span // COUNTED_OVER) * COUNTED_OVER
-    answers = await asyncio.gather(
-        *(survey.between(query, None, begin, survey.now, COUNTED_OVER) for query in queries)
-    )
+async def _each(survey: Survey, queries: Sequence[str], span: timedelta) -> list[float]:
+    asked = (survey.ask_over(query, span, COUNTED_OVER) for query in queries)
+    answers = await asyncio.gather(*asked)
     return [value for answer in answers for _, value in finite_samples(answer)]

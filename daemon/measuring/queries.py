@@ -7,11 +7,11 @@ What comes back is worth judging only if it is fresh: `require_fresh` tells a mo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from daemon.core.measurement.flavours import MetricsServer
 from daemon.core.measurement.problem import Impact
@@ -44,6 +44,15 @@ often than that."""
 _Told = TypeVar("_Told")
 
 
+class _Question(NamedTuple):
+    """A query, and the moments of which it is asked: of `end` alone without a `step`."""
+
+    query: str
+    start: datetime
+    end: datetime
+    step: timedelta | None = None
+
+
 @dataclass(frozen=True)
 class _Silence:
     """Why there are no samples now. `seen`: there were some in the look-back."""
@@ -67,9 +76,8 @@ class Survey:
     max_age: timedelta
     server_name: str = ""
     query_log: dict[str, str] = field(default_factory=dict)
-    asked: dict[tuple[str, datetime], asyncio.Task[QueryAnswer]] = field(default_factory=dict)
-    """The queries of each moment that are under way or answered: who asks the same gets that
-    answer."""
+    asked: dict[_Question, asyncio.Task[QueryAnswer]] = field(default_factory=dict)
+    """The questions that are under way or answered: who asks the same gets that answer."""
 
     def resuming(self, before: Survey | None) -> Survey:
         """This measurement, as a part of the one before if its moment is as good as now: what that
@@ -88,7 +96,7 @@ class Survey:
 
     async def instant(self, template: str, window: timedelta | None = None) -> QueryAnswer:
         """The answer now; `$window` is `window`."""
-        query = self._render(template, window)
+        query = self.rendered(template, window)
         return await self._now(query)
 
     async def series(self, template: str, window: timedelta, span: timedelta) -> QueryAnswer:
@@ -107,16 +115,15 @@ class Survey:
         step: timedelta,
     ) -> QueryAnswer:
         """The answers from `start` to `end`, one each `step`; `$window` is `window`."""
-        query = self._render(template, window)
-        return await self._query(query, lambda: self.metrics.series(query, start, end, step))
+        return await self._answer(_Question(self.rendered(template, window), start, end, step))
 
     def selected(self, template: str) -> list[str]:
         """The instant selectors of a template."""
-        return selectors(self._render(template, self.spec.windows[0]))
+        return selectors(self.rendered(template, self.spec.windows[0]))
 
     def functions_called(self, template: str) -> frozenset[str]:
         """The functions that a template calls."""
-        return functions_called(self._render(template, self.spec.windows[0]))
+        return functions_called(self.rendered(template, self.spec.windows[0]))
 
     async def numbers(self, queries: Sequence[str]) -> list[float]:
         """The single numbers that these answer now; without those that have none."""
@@ -130,8 +137,15 @@ class Survey:
 
     async def ask_over(self, query: str, span: timedelta, step: timedelta) -> QueryAnswer:
         """The answers over the last `span` to a query that is no template."""
-        start = self.now - int(span / step) * step
-        return await self._query(query, lambda: self.metrics.series(query, start, self.now, step))
+        return await self._answer(self._over(query, span, step))
+
+    def begin(self, query: str) -> None:
+        """Ask this of now, and wait for nothing: whoever asks the same gets that answer."""
+        self._begun(self._of_now(query))
+
+    def begin_over(self, query: str, span: timedelta, step: timedelta) -> None:
+        """Likewise for what `ask_over` asks."""
+        self._begun(self._over(query, span, step))
 
     async def server(self) -> MetricsServer:
         """Who answers these queries."""
@@ -181,7 +195,7 @@ class Survey:
 
         No series is normal while nothing fails; targets that are down are not.
         """
-        chosen = selectors(self._render(self.spec.bad or "", self.spec.windows[0]))
+        chosen = selectors(self.rendered(self.spec.bad or "", self.spec.windows[0]))
         metrics = {selector.partition("{")[0] for selector in counted}
         others = [s for s in chosen if s.partition("{")[0] not in metrics]
         if others and await self._newest(others) is None:
@@ -198,7 +212,7 @@ class Survey:
 
     async def samples_within(self, template: str, over: timedelta) -> float | None:
         """The most samples of `over` that one of the series has which it selects; None if none."""
-        chosen = selectors(self._render(template, self.spec.windows[0]))
+        chosen = selectors(self.rendered(template, self.spec.windows[0]))
         span = format_duration(over)
         answers = [await self._now(f"max(count_over_time({one}[{span}]))") for one in chosen]
         counted = [count for count in map(one_number, answers) if count is not None]
@@ -240,7 +254,8 @@ class Survey:
             text = f"{name} has no sample in the last {back}; look at the selector"
         return _Silence(Unmeasurable("no_data", "empty_answer", text), seen=bool(jobs))
 
-    def _render(self, template: str, window: timedelta | None) -> str:
+    def rendered(self, template: str, window: timedelta | None) -> str:
+        """The query of a template; `$window` is `window`."""
         try:
             return render_query(template, self.labels, window)
         except UnsafeLabel as error:
@@ -250,27 +265,39 @@ class Survey:
     def _where(self) -> str:
         return f" of Prometheus {self.server_name}" if self.server_name else ""
 
+    def _of_now(self, query: str) -> _Question:
+        return _Question(query, self.now, self.now)
+
+    def _over(self, query: str, span: timedelta, step: timedelta) -> _Question:
+        return _Question(query, self.now - int(span / step) * step, self.now, step)
+
     async def _now(self, query: str) -> QueryAnswer:
-        key = query, self.now
-        asked = self.asked.get(key)
-        if asked is None:
-            call = self._query(query, lambda: self.metrics.instant(query, self.now))
-            asked = self.asked[key] = asyncio.create_task(call)
-            asked.add_done_callback(partial(self._keep, key))
-        answer = await asked
+        return await self._answer(self._of_now(query))
+
+    async def _answer(self, question: _Question) -> QueryAnswer:
+        query = question.query
+        self.query_log.setdefault(query, "no answer")
+        answer = await self._begun(question)
         self.query_log[query] = in_short(answer)
         return answer
 
-    def _keep(self, key: tuple[str, datetime], asked: asyncio.Task[QueryAnswer]) -> None:
+    def _begun(self, question: _Question) -> asyncio.Task[QueryAnswer]:
+        asked = self.asked.get(question)
+        if asked is None:
+            asked = self.asked[question] = asyncio.create_task(self._ask(question))
+            asked.add_done_callback(partial(self._keep, question))
+        return asked
+
+    async def _ask(self, question: _Question) -> QueryAnswer:
+        query, start, end, step = question
+        if step is None:
+            return await self._told(query, self.metrics.instant(query, end))
+        return await self._told(query, self.metrics.series(query, start, end, step))
+
+    def _keep(self, question: _Question, asked: asyncio.Task[QueryAnswer]) -> None:
         """An answer is kept, a failure is not."""
         if asked.cancelled() or asked.exception() is not None:
-            del self.asked[key]
-
-    async def _query(self, query: str, call: Callable[[], Awaitable[QueryAnswer]]) -> QueryAnswer:
-        self.query_log[query] = "no answer"
-        answer = await self._told(query, call())
-        self.query_log[query] = in_short(answer)
-        return answer
+            del self.asked[question]
 
     async def _told(self, asked: str, answer: Awaitable[_Told]) -> _Told:
         try:

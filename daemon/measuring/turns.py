@@ -23,6 +23,11 @@ class MeasuringQueue:
         self._all = asyncio.Semaphore(MEASURED_AT_ONCE)
         self._repeated = asyncio.Semaphore(REPEATED)
 
+    @property
+    def busy(self) -> bool:
+        """Whether whoever asks for a turn now has to wait."""
+        return self._all.locked()
+
     @asynccontextmanager
     async def turn(self, *, repeated: bool) -> AsyncIterator[None]:
         """Wait for a turn, and hold it. What repeats an earlier measurement goes behind what

@@ -239,7 +239,9 @@ async def test_the_way_from_the_webhook_to_the_action_can_be_followed(
         for span in named(spans, name):
             assert parent_of(spans, span) == inside
             assert span.context.trace_id == opened.context.trace_id
-    assert {parent_of(spans, span) for span in named(spans, "query")} >= {"define", "verify"}
+    asked_by = {parent_of(spans, span) for span in named(spans, "query")}
+    assert asked_by >= {"foresee", "define", "verify"}
+    assert "" not in asked_by, "all are in the incident's trace"
     (ran,) = named(spans, "run")
     assert attributes(ran)["stopgap.action"] == "rollback"
     assert attributes(ran)["stopgap.result"] == "done"

@@ -10,6 +10,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Literal, Protocol
 
 from daemon.core.alertmanager import Labels
@@ -21,6 +22,9 @@ from daemon.core.values.units import Frozen, Moment, clock_time, format_duration
 
 GLOBAL = "global"
 """The scope of a freeze that concerns everything."""
+
+KEYS_READ = 256
+"""So many keys are kept with their service: each judgement reads those of all incidents beside."""
 
 Level = Literal["rule", "team", "domain", "global"]
 """What a budget counts: the actions of one rule, one team, one failure domain, or all."""
@@ -123,6 +127,7 @@ class Hindered:
         return self.reason in AWAITED
 
 
+@lru_cache(maxsize=KEYS_READ)
 def service_of(key: str) -> str:
     """The service that an incident's key (`rules.incident_key`) speaks of.
 
