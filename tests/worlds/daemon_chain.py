@@ -166,7 +166,7 @@ class _DaemonRun:
         """As `Executor` takes a reading, and weighs the changes again."""
         self._record(e.RecoveryMeasured(step=step, reading=await self._reading()))
         if not step and may_grow(self.incident, LIMITS, self.now):
-            news = await reassess(self._survey(), self.rule, self.incident, self._changes())
+            news = await reassess(self._survey(), self.rule, self.incident, self._changes(), ())
             self._record(*(() if news is None else (news,)))
 
     async def _reading(self) -> RecoveryReading:
