@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
+from functools import partial
 from importlib.metadata import version
 
 import aiohttp
@@ -42,6 +43,7 @@ from daemon.core.people.oncall_changes import OncallOverride
 from daemon.core.rules.rule import Rule
 from daemon.instrumentation import Tracer
 from daemon.intake.intake import Intake
+from daemon.measuring.earlier import earlier_trouble
 from daemon.notifying.maintenance import MaintenanceKeeper
 from daemon.notifying.oncall_desk import OncallDesk
 from daemon.notifying.silences import Silences
@@ -327,6 +329,7 @@ class Components:
             limits=limits_for(settings),
             outage=settings.recovery.outage,
             changes=self.watcher.of,
+            earlier=partial(earlier_trouble, self.repository.journal),
             reviews=self._reviews,
             links=self.links,
             withdrawn=self.autonomy.withdrawn,

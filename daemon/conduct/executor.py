@@ -59,7 +59,6 @@ from daemon.core.values.units import quantity
 from daemon.instrumentation import QUIET, UNTRACED, Observer, Tracer
 from daemon.intake.counterparts import write_counterpart
 from daemon.measuring import evidence, revision_health, verify
-from daemon.measuring.earlier import earlier_trouble
 from daemon.measuring.queries import Survey
 from daemon.measuring.record import record_samples
 from daemon.measuring.stages import read_part
@@ -92,6 +91,7 @@ class ConductDependencies:
     """What the conductor works with besides the journal.
 
     `outage`: the share of all scrape targets down, from which the monitoring is not believed.
+    `earlier`: when the same problem stood before an incident and was over.
     `withdrawn`: why the rule of that name has lost its autonomy; empty if it has not. `places`:
     where people meet. `storm_of`: the storm whose page calls for an incident. `gathers`: whether
     others began within so long of it, and may become one. `silences`: where Alertmanager takes
@@ -105,6 +105,7 @@ class ConductDependencies:
     limits: Limits
     outage: float
     changes: Callable[[Rule, Incident], Awaitable[list[Change]]]
+    earlier: Callable[[Rule, Incident], Awaitable[list[Precedent]]]
     reviews: KeepsReviews
     links: Links
     withdrawn: Callable[[str], str] = lambda _: ""
@@ -274,7 +275,7 @@ class Executor:
         rule = self._rule(current)
         # Not within the turn: what cannot be reached holds up this incident and no other.
         (changes, blind), trouble = await asyncio.gather(
-            self._changes(rule, current), self._earlier(rule, current)
+            self._changes(rule, current), self._dependencies.earlier(rule, current)
         )
         async with self._turn(rule, repeated=current.problem is not None):
             survey = self._survey(rule, current).resuming(self._foresight.of(incident))
@@ -322,7 +323,7 @@ class Executor:
             reassessed = None
             if changes is not None:
                 survey = self._survey(rule, seen)
-                trouble = await self._earlier(rule, seen)
+                trouble = await self._dependencies.earlier(rule, seen)
                 reassessed = await evidence.reassess(survey, rule, seen, changes, trouble)
         measured = e.RecoveryMeasured(step=step, reading=reading)
 
@@ -365,7 +366,8 @@ class Executor:
         rule, now = self._rule(current), self._repository.clock()
         closed_at = current.closed_at or now
         changes, blind = await self._changes(rule, current)
-        recorded = e.SamplesRecorded(trouble=blind, changes=tuple(changes))
+        earlier = await self._dependencies.earlier(rule, current)
+        recorded = e.SamplesRecorded(trouble=blind, changes=tuple(changes), earlier=tuple(earlier))
         try:
             async with self._turn(rule, repeated=True):
                 survey = self._survey(rule, current)
@@ -436,10 +438,6 @@ class Executor:
         if problem is None:
             raise Temporary("nothing is confirmed that could be measured")
         return await read_part(survey, rule, problem, part)
-
-    async def _earlier(self, rule: Rule, incident: Incident) -> list[Precedent]:
-        journal, now = self._repository.journal, self._repository.clock()
-        return await earlier_trouble(journal, rule, incident, now)
 
     def _survey(self, rule: Rule, incident: Incident) -> Survey:
         dependencies, now = self._dependencies, self._repository.clock()

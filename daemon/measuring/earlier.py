@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from daemon.core.changes.precedent import Precedent
 from daemon.core.incident.state import Incident
@@ -14,14 +14,16 @@ _LASTED = timedelta(days=1)
 _MOST = 20
 
 
-async def earlier_trouble(
-    journal: Journal, rule: Rule, incident: Incident, now: datetime
-) -> list[Precedent]:
-    """When the same alerts' problem stood within the rule's look-back and was verified to be over,
-    the newest first."""
-    since = now - rule.problem.baseline
+async def earlier_trouble(journal: Journal, rule: Rule, incident: Incident) -> list[Precedent]:
+    """When the same alerts' problem stood within the rule's look-back from the opening and was
+    verified to be over, the newest first."""
+    since = incident.opened_at - rule.problem.baseline
     search = IncidentSearch(
-        rule=incident.rule, key=incident.key, since=since - _LASTED, drills="with"
+        rule=incident.rule,
+        key=incident.key,
+        since=since - _LASTED,
+        until=incident.opened_at,
+        drills="with",
     )
     found = (head.outcome for head in await journal.heads(_MOST, search))
     trouble = [one.trouble for one in found if one is not None]

@@ -20,6 +20,7 @@ from daemon.core.cases.rule_case import (
     RuleCase,
     alert_labels,
 )
+from daemon.core.changes.precedent import Precedent
 from daemon.core.incident.events import Entry
 from daemon.core.measurement.samples import QueryAnswer
 from daemon.core.people.roster import Roster
@@ -194,6 +195,10 @@ class CaseStage:
                 outage=house.outage,
                 max_age=house.age_for(rule),
                 page_hold=house.page_hold,
+                trouble=[
+                    Precedent(begin=case.begins + one.began, end=case.begins + one.over)
+                    for one in case.trouble
+                ],
             )
         )
         service = alert_labels(case, rule).get("service", "")

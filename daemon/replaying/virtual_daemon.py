@@ -32,6 +32,7 @@ from typing import Any, Protocol
 from daemon.conduct.conductor import Conductor
 from daemon.conduct.executor import ConductDependencies, Stage
 from daemon.config.active import ActiveConfig, Live
+from daemon.core.changes.precedent import Precedent
 from daemon.core.changes.suspects import Change
 from daemon.core.incident.drill_mark import DrillMark
 from daemon.core.incident.fold import fold
@@ -45,6 +46,7 @@ from daemon.instrumentation import DaemonPart, Observer
 from daemon.intake.dispatch import PlayedDrill
 from daemon.intake.intake import Intake
 from daemon.intake.late_changes import tell_incidents
+from daemon.measuring.earlier import earlier_trouble
 from daemon.notifying.storms import StormKeeper
 from daemon.notifying.watchdog import Watchdog
 from daemon.recovering.autonomy import AutonomyKeeper
@@ -105,7 +107,7 @@ class World:
     at which it starts. `sees`: whether the rule of an incident watches where a change was made;
     reported changes go by their labels, as always. `outage` and `max_age` as in the settings.
     `drills` makes what plays drills on the daemon, of it and of its stage. `page_hold` as in the
-    settings.
+    settings. `trouble`: when the problem stood before it starts, and was over.
     """
 
     config: ActiveConfig
@@ -120,6 +122,7 @@ class World:
     max_age: timedelta = timedelta(minutes=2)
     remember: timedelta = timedelta(days=7)
     page_hold: timedelta = timedelta(0)
+    trouble: Sequence[Precedent] = ()
     drills: Callable[[VirtualDaemon, Stage], DrillHost] | None = None
 
 
@@ -174,6 +177,7 @@ class VirtualDaemon:
             limits=world.limits,
             outage=world.outage,
             changes=self._changes,
+            earlier=self._earlier,
             reviews=self.reviews,
             links=self._links,
             withdrawn=self.keeper.withdrawn,
@@ -333,6 +337,9 @@ class VirtualDaemon:
             return rule is not None and self.world.sees(rule, incident, change)
 
         await tell_incidents(self.repository, change, concerned)
+
+    async def _earlier(self, rule: Rule, incident: Incident) -> list[Precedent]:
+        return [*self.world.trouble, *await earlier_trouble(self.journal, rule, incident)]
 
     async def _changes(self, rule: Rule, incident: Incident) -> list[Change]:
         """What may concern the incident, as `daemon.watching.changes.Watcher.of` has it."""

@@ -83,6 +83,7 @@ class DrillRig(Rig):
             limits=LIMITS,
             outage=0.5,
             changes=nothing,
+            earlier=nothing,
             reviews=MemoryReviews(),
             links=PlainLinks(),
         )

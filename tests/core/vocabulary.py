@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args, get_origin
 from hypothesis import strategies as st
 
 from daemon.core.alertmanager import Alert
+from daemon.core.changes.precedent import Precedent
 from daemon.core.changes.suspects import Change, Suspicion
 from daemon.core.incident import events as e
 from daemon.core.incident.alert_routes import AlertRoute
@@ -57,6 +58,7 @@ problems = st.builds(
     severity=st.sampled_from(["", "sev1", "sev4"]),
     queries=st.lists(texts, max_size=2).map(tuple),
 )
+earlier = st.builds(Precedent, begin=moments, end=moments)
 changes = st.builds(Change, subject=texts, item=texts, previous=texts, at=moments, seen_by=texts)
 suspicions = st.builds(
     Suspicion,
@@ -166,6 +168,7 @@ plain: dict[Any, st.SearchStrategy[Any]] = {
     Problem | None: st.none() | problems,
     Suspicion: suspicions,
     Change: changes,
+    tuple[Precedent, ...]: st.lists(earlier, max_size=2).map(tuple),
 }
 NARROW = (dict[str, str], RecoveryReading | None, Problem | None, Suspicion)
 """What these say of a field goes before its name."""

@@ -80,6 +80,21 @@ def test_a_recovery_is_played_to_its_end() -> None:
     _passes({**DEPLOYED, "actions": {1: HEALED}, "expect": expect})
 
 
+@pytest.mark.parametrize(
+    ("trouble", "verdict"),
+    [([], "not_confirmed"), ([{"began": "10m", "over": "50m"}], "confirmed")],
+)
+def test_what_is_known_to_have_been_trouble_is_no_baseline(
+    trouble: list[dict[str, str]], verdict: str
+) -> None:
+    series = {
+        "total": {"per_minute": "3000x90"},
+        "bad": {"share": "0.002x10 0.2x38 0.002x11 0.2x30"},
+    }
+    expect = [{"at": "63m30s", "verdict": verdict}]
+    _passes({"series": series, "trouble": trouble, "expect": expect})
+
+
 def test_a_change_that_is_told_late_is_weighed_then() -> None:
     late = [{"at": "59m30s", "to": "v2", "was": "v1", "told": "66m"}]
     expect = [

@@ -96,6 +96,36 @@ def test_by_the_same_rules_nothing_is_decided_otherwise(night: Sequence[Entry]) 
     assert max(abs(one.later) for one in found.compared) < timedelta(minutes=1)
 
 
+def test_what_stood_before_as_an_incident_of_its_own_is_no_baseline_in_a_replay_either(
+    tmp_path: Path,
+) -> None:
+    stage = Stage(tmp_path)
+    for share, at in ((0.10, 60), (0.01, 2160), (0.20, 3200), (0.01, 3500)):
+        stage.service.fails(share, at)
+
+    async def story() -> None:
+        async with stage.daemon() as daemon:
+            await daemon.at(180)
+            await daemon.receives(alert())
+            await daemon.at(2400)
+            await daemon.receives(alert("resolved", ended=2300))
+            await daemon.at(3260)
+            await daemon.receives(alert(started=3240))
+            await daemon.at(3600)
+            await daemon.receives(alert("resolved", started=3240, ended=3590))
+            await daemon.at(6000)
+
+    run_virtually(story)
+    first, second = stage.journal.entries.values()
+    known = [entry.event for entry in first if isinstance(entry.event, SamplesRecorded)]
+    assert [one.earlier for one in known] == [()]
+    found = replay(second, house(rule_with()))
+    assert "problem: confirmed (loss_exceeds_threshold)" in fates(found, "same")
+    [trouble] = case_of(second, rule_with()).trouble
+    assert trouble.began == timedelta(0)
+    assert trouble.over > timedelta(minutes=20)
+
+
 def test_a_threshold_that_is_too_high_would_have_done_nothing(night: Sequence[Entry]) -> None:
     found = replay(night, house(rule_with(problem={"confirm": {"drop": "20%", "traffic": "30/m"}})))
     assert "step 1: started, rollback on shop" in fates(found, "missing")

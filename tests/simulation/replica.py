@@ -28,6 +28,7 @@ from daemon.core.values.lease import ClockReading
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.instrumentation import DaemonPart, Observer
 from daemon.intake.intake import Intake
+from daemon.measuring.earlier import earlier_trouble
 from daemon.notifying.maintenance import MaintenanceKeeper
 from daemon.notifying.storms import StormKeeper
 from daemon.notifying.watchdog import Watchdog
@@ -211,6 +212,7 @@ class Replica:
             limits=limits,
             outage=0.5,
             changes=lambda rule, incident: self._changes(journal, rule, incident),
+            earlier=partial(earlier_trouble, journal),
             reviews=MemoryReviews(),
             links=PlainLinks(),
             withdrawn=keeper.withdrawn,

@@ -34,6 +34,7 @@ from daemon.intake.intake import Intake
 from daemon.intake.late_changes import tell_incidents
 from daemon.intake.receivers import Receivers
 from daemon.intake.reconcile import ReconcilePace, Reconciler
+from daemon.measuring.earlier import earlier_trouble
 from daemon.notifying.maintenance import MaintenanceKeeper
 from daemon.notifying.rooms import NO_PLACES, MeetingPlaces
 from daemon.notifying.silences import Silences
@@ -279,6 +280,7 @@ class Stage:
             limits=self.limits,
             outage=0.5,
             changes=watcher.of if self.sees_what_is_live_alone else changes,
+            earlier=partial(earlier_trouble, repository.journal),
             reviews=Reviews(self.folder),
             links=PlainLinks(),
             withdrawn=keeper.withdrawn,

@@ -17,6 +17,7 @@ from daemon.core.cases.rule_case import (
     GivenAlert,
     GivenChange,
     GivenMove,
+    GivenTrouble,
     RuleCase,
 )
 from daemon.core.changes.change import Change
@@ -113,6 +114,11 @@ def case_of(entries: Sequence[e.Entry], rule: Rule) -> RuleCase:
         alerts=tuple(_alerts(entries, incident, begins)),
         people=tuple(_moves(entries, begins)),
         actions=dict(_actions(entries)),
+        trouble=tuple(
+            GivenTrouble(began=max(one.begin - begins, timedelta(0)), over=one.end - begins)
+            for one in kept.earlier
+            if one.end > begins
+        ),
         approvals=_approvals(entries, rule),
         until=_ceil((incident.closed_at or entries[-1].at) - begins),
         expect=tuple(_expected(entries, incident, begins)),

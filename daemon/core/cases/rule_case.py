@@ -163,6 +163,13 @@ class EarlierAction(Frozen):
     by_person: bool = False
 
 
+class GivenTrouble(Frozen):
+    """When the same problem stood as an incident of its own that was verified to have recovered."""
+
+    began: At
+    over: At
+
+
 class Expectation(Frozen):
     """What must be so at a moment; what is left out does not matter.
 
@@ -231,6 +238,7 @@ class RuleCase(Frozen):
     people: tuple[GivenMove, ...] = ()
     actions: dict[int, GivenAction] = Field(default_factory=dict)
     earlier: tuple[EarlierAction, ...] = ()
+    trouble: tuple[GivenTrouble, ...] = ()
     approvals: Literal["all", "none", "file"] | tuple[int, ...] = "all"
     freezes: Literal["file", "none"] = "file"
     until: At | None = None

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from daemon.core.changes.change import Change
+from daemon.core.changes.precedent import Precedent
 from daemon.core.incident.events.base import BaseEvent, EventGroup
 from daemon.core.values.units import Duration, Frozen, Moment
 
@@ -49,7 +50,8 @@ class SamplesRecorded(BaseEvent):
 
     `scrape`: the time between two scrapes then; None if it was not known. A series is no finer than
     that, and may be coarser. `trouble`: why there are none, or not all. The series overlap nowhere;
-    where they are close together in time, they are finer.
+    where they are close together in time, they are finer. `earlier`: when the same problem stood
+    before as an incident of its own, which was no part of the baseline.
     """
 
     kind: Literal["SamplesRecorded"] = "SamplesRecorded"
@@ -57,6 +59,7 @@ class SamplesRecorded(BaseEvent):
     for_people: ClassVar[bool] = False
     series: tuple[RecordedSeries, ...] = ()
     changes: tuple[Change, ...] = ()
+    earlier: tuple[Precedent, ...] = ()
     scrape: Duration | None = None
     trouble: str = ""
 
