@@ -8,11 +8,20 @@ from datetime import timedelta
 from daemon.core.changes.change import Change
 from daemon.core.measurement.problem import Problem, ProblemReason
 from daemon.core.measurement.query_result import Unmeasurable, finite_samples
-from daemon.core.measurement.silence import fall_text, too_few_scrapes, traffic_fall
+from daemon.core.measurement.samples import Sample
+from daemon.core.measurement.silence import (
+    fall_text,
+    scrapes_apart,
+    too_few_scrapes,
+    traffic_fall,
+)
+from daemon.core.values.units import format_duration
 from daemon.measuring.queries import Survey
 
 _COUNTED_OVER = timedelta(minutes=10)
-"""The samples of so long tell how often a target is scraped."""
+"""The windows of so long tell how far apart the scrapes are."""
+_COUNTED_WINDOWS = 6
+"""So many at least."""
 _SILENT: frozenset[ProblemReason] = frozenset(
     {"traffic_below_minimum", "empty_answer", "targets_down"}
 )
@@ -42,17 +51,24 @@ async def sparse_scrapes(survey: Survey, trouble: Unmeasurable) -> Unmeasurable:
     window, main = spec.windows[0], (*spec.main, "")[0]
     if trouble.reason not in _SPARSE or "$window" not in main:
         return trouble
-    interval = await scrape_interval(survey, main)
+    try:
+        held = await _scrapes_held(survey, main)
+    except Unmeasurable:
+        return trouble
+    interval = scrapes_apart(held, window)
     why = "" if interval is None else too_few_scrapes(interval, window)
     return Unmeasurable("query_error", "window_too_short", why) if why else trouble
 
 
-async def scrape_interval(survey: Survey, template: str) -> timedelta | None:
-    """How often what a query counts is scraped, in whole seconds; None if nobody can say."""
-    try:
-        most = await survey.samples_within(template, _COUNTED_OVER)
-    except Unmeasurable:
-        return None
-    if most is None or most < 2:
-        return None
-    return timedelta(seconds=round(_COUNTED_OVER.total_seconds() / most))
+async def _scrapes_held(survey: Survey, template: str) -> list[Sample]:
+    """(end, scrapes) of each of the last windows in which there was any, of the series that has the
+    most there. Raises Unmeasurable."""
+    window = survey.spec.windows[0]
+    span = max(_COUNTED_OVER, _COUNTED_WINDOWS * window)
+    most = "max(count_over_time({}[{}]))"
+    queries = [most.format(one, format_duration(window)) for one in survey.selected(template)]
+    held: dict[float, float] = {}
+    for query in queries:
+        for at, count in finite_samples(await survey.ask_over(query, span, window)):
+            held[at] = max(held.get(at, 0.0), count)
+    return sorted(held.items())

@@ -210,14 +210,6 @@ class Survey:
         answers = await asyncio.gather(*(self._now(query) for query in queries))
         return newest_sample(dict(zip(queries, answers, strict=True)))
 
-    async def samples_within(self, template: str, over: timedelta) -> float | None:
-        """The most samples of `over` that one of the series has which it selects; None if none."""
-        chosen = selectors(self.rendered(template, self.spec.windows[0]))
-        span = format_duration(over)
-        answers = [await self._now(f"max(count_over_time({one}[{span}]))") for one in chosen]
-        counted = [count for count in map(one_number, answers) if count is not None]
-        return max(counted, default=None)
-
     async def impacts(self, queries: Mapping[str, str]) -> tuple[Impact, ...]:
         """Each impact or sentiment query's number; a failing one spoils nothing else."""
 

@@ -26,19 +26,22 @@ QUANTILE = make_rule(
 class Scraped:
     """Prometheus whose counters and gauges are scraped every so often, and nothing else.
 
-    `value`: what a gauge or quantile says at a moment.
+    `value`: what a gauge or quantile says at a moment. From `since` to `until` seconds ago.
     """
 
-    def __init__(self, every: int, value: Callable[[datetime], float] | None = None) -> None:
+    def __init__(
+        self,
+        every: int,
+        value: Callable[[datetime], float] | None = None,
+        since: float = 7200,
+        until: float = 0,
+    ) -> None:
         self.every = every
+        self.since, self.until = since, until
         self.value = value
         self.counts_refused = False
 
     async def instant(self, query: str, at: datetime) -> QueryAnswer:
-        if query.startswith("max(count_over_time("):
-            if self.counts_refused:
-                raise Permanent("it may not be asked")
-            return answer(600 / self.every, query=query)
         if query.startswith("max(timestamp("):
             return answer(at.timestamp(), query=query)
         return self._empty(query)
@@ -46,11 +49,23 @@ class Scraped:
     async def series(
         self, query: str, start: datetime, end: datetime, step: timedelta
     ) -> QueryAnswer:
+        moments = [start + n * step for n in range(int((end - start) / step) + 1)]
+        if query.startswith("max(count_over_time(") and "[1m]" in query:
+            if self.counts_refused:
+                raise Permanent("it may not be asked")
+            return QueryAnswer(query, [Series({}, self._held(moments))])
         if self.value is None:
             return self._empty(query)
-        moments = [start + n * step for n in range(int((end - start) / step) + 1)]
         samples = [(at.timestamp(), self.value(at)) for at in moments]
         return QueryAnswer(query, [Series({}, samples)])
+
+    def _held(self, ends: list[datetime]) -> list[tuple[float, float]]:
+        """How many scrapes the minute before each moment held, where it held any."""
+        now = NOW.timestamp()
+        first, last = now - self.since, now - self.until
+        scrapes = [first + n * self.every for n in range(int((last - first) / self.every) + 1)]
+        held = [(e, sum(e - 60 < at <= e for at in scrapes)) for e in map(datetime.timestamp, ends)]
+        return [(end, float(count)) for end, count in held if count]
 
     @staticmethod
     def _empty(query: str) -> QueryAnswer:
@@ -78,6 +93,23 @@ async def test_a_window_that_holds_one_scrape_is_said_to() -> None:
 @pytest.mark.parametrize("every", [15, 30])
 async def test_enough_scrapes_are_not_the_reason(every: int) -> None:
     assert (await said(Scraped(every)))[0] == "empty_answer"
+
+
+@pytest.mark.parametrize("every", [15, 30])
+@pytest.mark.parametrize(("since", "until"), [(7200, 200), (7200, 540), (150, 0), (300, 90)])
+async def test_samples_that_have_begun_or_ended_lately_are_no_slow_scrapes(
+    every: int, since: float, until: float
+) -> None:
+    assert (await said(Scraped(every, since=since, until=until)))[0] == "empty_answer"
+
+
+@pytest.mark.parametrize(("since", "until"), [(7200, 230), (290, 0)])
+async def test_slow_scrapes_that_have_begun_or_ended_lately_are_slow(
+    since: float, until: float
+) -> None:
+    reason, text = await said(Scraped(60, since=since, until=until))
+    assert reason == "window_too_short"
+    assert text.startswith("scraped every 1m: ")
 
 
 async def test_what_cannot_be_asked_explains_nothing() -> None:

@@ -22,6 +22,8 @@ SHORTLY = timedelta(minutes=5)
 """A change so long before the fall is named with it."""
 MIN_SAMPLES = 8
 """Of fewer samples nothing usual can be told."""
+MIN_WINDOWS = 4
+"""Of fewer windows nobody can tell how far apart the scrapes are."""
 ENOUGH_SCRAPES = 4
 """So many scrapes a window should hold."""
 
@@ -83,6 +85,19 @@ def fall_text(fall: TrafficFall, changes: Sequence[Change], symptom: str) -> str
     span = timedelta(seconds=math.ceil((fall.until - change.at).total_seconds()))
     name = printable(f"{change.target or change.subject} → {change.item}")
     return f"{what} within {format_duration(span)} of {name}"
+
+
+def scrapes_apart(held: Sequence[Sample], window: timedelta) -> timedelta | None:
+    """How far apart the scrapes are, in whole seconds, where most windows hold fewer than two of
+    them; else None.
+
+    `held`: (end, scrapes) of the windows that hold any, oldest first, which do not overlap. Where
+    samples begin or end a window holds fewer, however often is scraped, so few windows say nothing.
+    """
+    if len(held) < MIN_WINDOWS or 2 * sum(count >= 2 for _, count in held) >= len(held):
+        return None
+    seconds = held[-1][0] - held[0][0] + window.total_seconds()
+    return timedelta(seconds=round(seconds / sum(count for _, count in held)))
 
 
 def too_few_scrapes(interval: timedelta, window: timedelta) -> str:
