@@ -16,7 +16,7 @@ def apply_storm(incident: Incident, at: datetime, event: e.StormEvent) -> Incide
     known = incident.storm
     match event:
         case e.StormJoined():
-            joined = StormMembership(event.storm, event.began, at, event.alone)
+            joined = StormMembership(event.storm, event.began, at)
             return replace(incident, storm=joined)
         case e.StormLeft():
             left = known and replace(known, left_at=known.left_at or at)

@@ -16,8 +16,8 @@ class StormAnswer:
 
 @dataclass(frozen=True)
 class StormMembership:
-    """Which storm, since when it goes on (`began`), since when the incident is one of it, and
-    whether it was called for by itself before (`alone`) or since (`left_at`).
+    """Which storm, since when it goes on (`began`), since when the incident is one of it, and since
+    when it is called for by itself (`left_at`).
 
     `answers`: those to the storm's page, while the incident carried it.
     """
@@ -25,6 +25,5 @@ class StormMembership:
     storm: str
     began: datetime
     joined_at: datetime
-    alone: bool = False
     left_at: datetime | None = None
     answers: tuple[StormAnswer, ...] = ()

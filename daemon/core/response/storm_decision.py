@@ -34,7 +34,8 @@ def storm_due(
     if it is the one that carries the storm's pages, calls people. The first page is held, so that
     it tells the numbers and more of the list: no longer than that of any of them is (`hold`)."""
     if incident.storm is None or incident.storm.storm != storm.name:
-        return recording(e.StormJoined(storm=storm.name, began=storm.began, alone=True))
+        alone = bool(incident.pages)
+        return recording(e.StormJoined(storm=storm.name, began=storm.began, alone=alone))
     graver = _graver(incident, storm)
     if graver:
         return recording(e.StormLeft(text=graver))

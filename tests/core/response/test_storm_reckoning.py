@@ -12,6 +12,7 @@ from daemon.core.incident.fold import apply_event
 from daemon.core.incident.state import Incident
 from daemon.core.measurement.problem import Severity
 from daemon.core.response.storm import Storm
+from daemon.core.response.storm_decision import storm_due
 from daemon.core.response.storm_text import storm_text
 from daemon.web.api.storm import storm_view
 from tests.core.build import HOUR, MINUTE, NOW, healthy, make_incident, make_roster, page_queued
@@ -132,6 +133,16 @@ def test_one_more_that_opens_leaves_what_was_reckoned(monkeypatch: pytest.Monkey
     assert (len(following.pages), following.told_severity("shop")) == (1, "")
     assert following.as_of(newest) is following
     assert [following.is_among_first(m, 3) for m in following.members] == [True] * 3 + [False]
+
+
+@pytest.mark.parametrize("paged", [False, True])
+def test_one_that_joins_was_called_for_by_itself_only_if_somebody_was(paged: bool) -> None:
+    incident = replace(make_incident(), id="inc-9")
+    if paged:
+        incident = apply_event(incident, NOW, page_queued("own"))
+    (joined,) = storm_due(incident, storm(), make_roster(), NOW).record
+    assert joined == e.StormJoined(storm="s", began=NOW, alone=paged)
+    assert ("called for by itself before" in joined.describe()) is paged
 
 
 def test_one_more_that_has_called_already_is_reckoned() -> None:
