@@ -5,7 +5,12 @@ from __future__ import annotations
 from daemon.core.decision import TellEnding
 from daemon.core.incident import events as e
 from daemon.core.ports.notification import Links, Reminder, Ways
-from daemon.core.response.endings import ENDING_TRIES, ending_text, storm_ending_text
+from daemon.core.response.endings import (
+    ENDING_TRIES,
+    STORM_ENDING_TEXT,
+    ending_text,
+    storm_ending_title,
+)
 from daemon.core.values.drill_key import marked
 from daemon.notifying.reminders import remind_person
 from daemon.repository import IncidentRepository
@@ -16,11 +21,13 @@ async def tell_ending(
 ) -> None:
     """Tell one person by one way, and journal what came of it."""
     current = await repository.load(incident)
-    text = storm_ending_text(current) if order.ending == "storm" else ending_text(current)
+    title, text = current.title, ending_text(current)
+    if order.ending == "storm":
+        title, text = storm_ending_title(current), STORM_ENDING_TEXT
     words = Reminder(
         incident=incident,
         person=order.person,
-        title=current.title,
+        title=title,
         text=text if current.drill is None else marked(text),
         link=links.document(incident),
     )

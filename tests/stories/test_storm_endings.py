@@ -55,12 +55,14 @@ async def test_whoever_was_called_by_its_page_hears_once_that_all_of_it_is_close
         for name in (pages[-1].incident, *names[:-1]):
             await close(daemon, name)
         await daemon.at(300)
-        assert not [word for word in box.told if "storm" in word.text], "one of it is left"
+        assert not [word for word in box.told if word.title.startswith("The storm")], (
+            "one of it is left"
+        )
         await close(daemon, names[-1])
         await daemon.at(360)
-    words = [word.text for word in box.told if "storm" in word.text]
-    assert len(words) == 1
-    assert words[0].startswith("The storm since 14:03:00 UTC is over")
+    (word,) = [word for word in box.told if word.title.startswith("The storm")]
+    assert word.title == "The storm since 14:03:00 UTC is over"
+    assert word.text.startswith("Its page asks nothing more of you.")
 
 
 async def test_whoever_was_called_by_its_page_hears_once_that_all_of_it_is_restored(
@@ -76,4 +78,4 @@ async def test_whoever_was_called_by_its_page_hears_once_that_all_of_it_is_resto
         await daemon.at(1800)
         assert all(incident.recovered_at for incident in await stage.incidents())
         await daemon.at(4000)
-    assert len([word for word in box.told if "storm" in word.text]) == 1
+    assert len([word for word in box.told if word.title.startswith("The storm")]) == 1

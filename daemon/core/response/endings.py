@@ -104,13 +104,16 @@ def _called_by_storm(incident: Incident, roster: Roster) -> dict[str, PageState]
     return found
 
 
-def storm_ending_text(incident: Incident) -> str:
-    """What they are told of the end of the storm that this incident was one of."""
+def storm_ending_title(incident: Incident) -> str:
+    """The end of the storm that this incident was one of, in one line."""
     since = "" if incident.storm is None else f" since {clock_time(incident.storm.began)}"
-    return (
-        f"The storm{since} is over: its page asks nothing more of you. "
-        "What of it still goes on is called for by itself."
-    )
+    return f"The storm{since} is over"
+
+
+STORM_ENDING_TEXT = (
+    "Its page asks nothing more of you. What of it still goes on is called for by itself."
+)
+"""What they are told of it who were called by the storm's page."""
 
 
 def ending_text(incident: Incident) -> str:
