@@ -16,6 +16,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import timedelta
+from itertools import count
 from types import FrameType
 from typing import NoReturn, TypeVar
 
@@ -53,6 +54,7 @@ class Shutdown:
         self._within = within.total_seconds()
         self._loop = asyncio.get_running_loop()
         self._asked_at: float | None = None
+        self._signals = count(1)
         self._asked = threading.Event()
         self._end = end or _end_process
         self._under_way = ""
@@ -117,7 +119,8 @@ class Shutdown:
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         # Between any two instructions of ours, so it takes no lock that they may hold: no logging.
-        if self._asked_at is None:
+        # Of its own, too: the second may come before the first is done, so they are counted.
+        if next(self._signals) == 1 and self._asked_at is None:
             self.ask()
             return
         signal.signal(number, signal.SIG_DFL)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -126,6 +128,7 @@ async def test_the_deadline_runs_from_the_first_signal() -> None:
 PROGRAM = """
 import asyncio, sys, threading, time
 from datetime import timedelta
+from typing import Any
 from daemon.app.shutdown import Shutdown
 
 async def hang_in_a_thread(shutdown):
@@ -191,6 +194,21 @@ def test_what_cannot_be_given_up_is_ended_with_the_process(
     _, said = process.communicate(timeout=60)
     assert process.returncode == OVERRUN
     assert "not stopped within 300ms of the signal (`shutdown` in stopgap.yaml)" in said
+
+
+async def test_a_second_signal_may_come_before_the_first_is_done(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    listeners: dict[int, Any] = {}
+    ended: list[int] = []
+    monkeypatch.setattr(signal, "signal", listeners.__setitem__)
+    monkeypatch.setattr(os, "kill", lambda _, number: ended.append(number))
+    shutdown = Shutdown(timedelta(seconds=60))
+    shutdown.listen()
+    monkeypatch.setattr(shutdown, "ask", lambda: listeners[signal.SIGINT](signal.SIGINT, None))
+    listeners[signal.SIGTERM](signal.SIGTERM, None)
+    assert ended == [signal.SIGINT]
+    assert listeners[signal.SIGINT] == signal.SIG_DFL
 
 
 @pytest.mark.parametrize("way", ["hang_the_loop", "refuse"])
