@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Literal, get_args
 
 from daemon.core.incident.state import Incident
+from daemon.core.people.roster import Roster
+from daemon.core.response.call_answers import enough_came
 from daemon.core.response.command import Command, NotPossible, Surface
 from daemon.core.response.commands import Acknowledge, PauseAutomation, ResumeAutomation
 from daemon.core.response.role_commands import FillRole
@@ -59,7 +61,7 @@ async def act_on_storm(
         raise NoStorm("there is no storm now; `stopgap incidents` lists what is open")
     done, left = 0, []
     for member in members:
-        why = _others(member, deed, person)
+        why = _others(member, deed, person, context.roster())
         if not why:
             try:
                 await context.carry_out(member.id, _command(deed), person, via)
@@ -74,8 +76,12 @@ async def act_on_storm(
     return StormOutcome(text=text, done=done, left=tuple(left))
 
 
-def _others(incident: Incident, deed: StormDeed, person: str) -> str:
-    """Why it is left to others: asking each of 500 Commanders to hand over is no single deed."""
+def _others(incident: Incident, deed: StormDeed, person: str, roster: Roster) -> str:
+    """Why it is left to others: asking each of 500 Commanders to hand over is no single deed, and
+    who has responded to each is enough, if the policy asks for no more."""
+    wanted = roster.policy_for(incident.opened.team).acknowledgements
+    if deed == "ack" and not enough_came(incident, wanted):
+        return ""
     if deed in {"ack", "command"} and incident.commander not in {"", person}:
         take = f"; to ask for it: stopgap role {incident.id} commander" * (deed == "command")
         return f"{incident.commander} commands it{take}"

@@ -129,6 +129,24 @@ async def test_what_left_the_storm_is_taken_last_so_that_what_it_asks_comes_with
     assert taken == [*(name for name in members if name != left), left]
 
 
+async def test_whoever_is_asked_for_as_well_responds_to_what_others_command(rig: Rig) -> None:
+    both = {
+        name: policy.model_copy(update={"acknowledgements": 2})
+        for name, policy in rig.roster.policies.items()
+    }
+    rig.roster = rig.roster.model_copy(update={"policies": both})
+    members = await breaks_out(rig)
+    first = await rig.client.post("/api/v1/storm/ack", headers=ADA)
+    assert (await first.json())["done"] == MEMBERS
+    (listed,) = (await (await rig.client.get("/api/v1/storm", headers=ADA)).json())["storms"]
+    assert listed["text"].endswith(f"{MEMBERS} wait for more people to come")
+    second = await rig.client.post("/api/v1/storm/ack", headers=BO)
+    assert (await second.json())["done"] == MEMBERS
+    found = await everyone(rig, members)
+    assert {i.commander for i in found} == {"ada"}
+    assert all(set(i.responders) == {"ada", "bo"} for i in found)
+
+
 async def test_what_others_command_is_left_to_them_and_named(rig: Rig) -> None:
     members = await breaks_out(rig)
     await rig.does("ack", BO)

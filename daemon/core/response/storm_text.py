@@ -36,17 +36,17 @@ _WANTED: Mapping[Purpose, str] = {
 def storm_text(storm: Storm, roster: Roster, asks: Mapping[Purpose, int] = _NOTHING) -> str:
     """The first line for a lock screen; then a line for each team and severity. `asks`: what its
     incidents want of whoever is told, and how often each."""
-    first = storm_headline(storm, len(storm.short_of_people(roster)))
+    first = storm_headline(storm, roster)
     if asks:
         listed = ", ".join(f"{count} {_WANTED.get(kind, kind)}" for kind, count in asks.items())
         first += f"; for you: {listed}"
     return "\n".join((first, *_by_team(storm.members), *_WHAT_NOW))
 
 
-def storm_headline(storm: Storm, short: int = 0) -> str:
+def storm_headline(storm: Storm, roster: Roster) -> str:
     """The storm in one line, as it stands now: how many of all its incidents wait for somebody,
-    those that are called for by themselves, too, and to how many (`short`) more people must come
-    than have."""
+    those that are called for by themselves, too, and to how many more people must come."""
+    short = len(storm.short_of_people(roster))
     counts = Counter(_severity_of(member) for member in storm.members)
     severe = ", ".join(f"{counts[severity]} {severity}" for severity in _ordered(counts))
     waits = _wait(len(storm.uncommanded), "for somebody") + _wait(short, "for more people to come")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from daemon.core.measurement.problem import Severity
+from daemon.core.people.roster import Roster
 from daemon.core.response.storm import Storm
 from daemon.core.response.storm_text import storm_headline
 from daemon.core.values.units import Frozen
@@ -68,7 +69,9 @@ class StormOperations:
 
     async def storms(self, call: Call[None, None, None]) -> StormList:
         """List the storms that go on, with their incidents by severity and team."""
-        return StormList(storms=tuple(map(storm_view, self._context.storms())))
+        roster = self._context.roster()
+        views = (storm_view(storm, roster) for storm in self._context.storms())
+        return StormList(storms=tuple(views))
 
     async def act(self, call: Call[StormDeedPath, None, None]) -> StormOutcome:
         """Acknowledge, freeze, thaw or command all incidents of the storms at once.
@@ -81,14 +84,14 @@ class StormOperations:
             raise HttpProblem(409, "No storm", str(error)) from None
 
 
-def storm_view(storm: Storm, most: int | None = None) -> StormView:
+def storm_view(storm: Storm, roster: Roster, most: int | None = None) -> StormView:
     """The storm for programs and pages, with so many of its incidents at the most."""
     members = sorted(storm.members, key=lambda m: (m.severity or "sev9", m.opened.team, m.id))
     return StormView(
         storm=storm.name,
         began=storm.began,
         joins_until=storm.joins_until,
-        text=storm_headline(storm),
+        text=storm_headline(storm, roster),
         waiting=len(storm.uncommanded),
         incidents=tuple(
             StormIncident(

@@ -28,9 +28,9 @@ from daemon.core.response.command import NotPossible
 from daemon.core.response.paging import headline
 from daemon.core.response.roles import holder_text
 from daemon.core.response.rooms import place_links
+from daemon.core.response.storm_text import storm_headline
 from daemon.core.values.outcome import Temporary
 from daemon.repository import UnknownIncident
-from daemon.web.api.storm import storm_view
 from daemon.web.body import raw_body, revision_read
 from daemon.web.context import WebContext
 from daemon.web.errors import HttpProblem
@@ -168,7 +168,9 @@ class Pages:
         """The storm of that incident as it stands, in a line."""
         of_it = (s for s in self._context.storms() if incident.id in {m.id for m in s.members})
         storm = next(of_it, None)
-        return "The storm is over" if storm is None else storm_view(storm).text
+        if storm is None:
+            return "The storm is over"
+        return storm_headline(storm, self._context.roster())
 
     def _standing(self, incident: Incident) -> list[str]:
         rule = self._context.config_of(incident).rules.rules.get(incident.rule)

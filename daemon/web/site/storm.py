@@ -49,10 +49,10 @@ class StormPage:
         identity = await self._frame.visitor(request)
         version = self._changes.version()
         most = None if "all" in request.query else STORM_SHOWN
-        storms = self._frame.context.storms()
+        storms, roster = self._frame.context.storms(), self._frame.context.roster()
         context = {
             "heading": "Storm",
-            "views": [storm_view(storm, most) for storm in storms],
+            "views": [storm_view(storm, roster, most) for storm in storms],
             "counts": {storm.name: len(storm.members) for storm in storms},
             "paused": {s.name for s in storms if any(one.paused_by for one in s.members)},
             "said": done,

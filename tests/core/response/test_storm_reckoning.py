@@ -158,8 +158,9 @@ def test_what_is_called_for_by_itself_waits_as_well_until_somebody_responds() ->
     following = known.as_of(left)
     assert [one.id for one in following.waiting] == ["inc-0", "inc-2"]
     assert [one.id for one in following.uncommanded] == ["inc-0", "inc-1", "inc-2"]
-    assert "3 wait for somebody" in storm_view(following).text
-    assert storm_text(following, make_roster()).startswith(storm_view(following).text + "\n")
+    shown = storm_view(following, make_roster()).text
+    assert "3 wait for somebody" in shown
+    assert storm_text(following, make_roster()).startswith(f"{shown}\n")
 
 
 def test_those_that_wait_for_more_people_are_told_beside_those_that_nobody_has() -> None:
