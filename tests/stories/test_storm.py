@@ -309,6 +309,9 @@ async def test_an_incident_graver_than_what_was_told_pages_by_itself(stage: Stag
         left = [i for i in await stage.incidents() if i.storm and i.storm.left_at]
         assert [(i.group_labels["service"], i.severity) for i in left] == [("s6", "sev1")]
         assert any("s6" in title for title in titles(stage, "ada"))
+        await answers(daemon, "bo")
+        await daemon.at(610)
+        assert {i.commander for i in await stage.incidents()} == {"bo"}, "it was on the list"
 
 
 async def test_a_storm_that_somebody_has_taken_wakes_nobody_for_each_of_its_incidents(

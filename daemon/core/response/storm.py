@@ -143,9 +143,13 @@ class Storm:
         """Those of them to which more people must come, as many as the policies ask for."""
         return tuple(member for member in self.held if _wants(member, roster))
 
+    def all_wanting(self, roster: Roster) -> tuple[Incident, ...]:
+        """The same of all on its list, also of those that are called for by themselves."""
+        return tuple(member for member in self.members if _wants(member, roster))
+
     def short_of_people(self, roster: Roster) -> tuple[Incident, ...]:
         """Of all that somebody commands, those to which more people must come."""
-        return tuple(m for m in self.members if m.commander and _wants(m, roster))
+        return tuple(member for member in self.all_wanting(roster) if member.commander)
 
     def wants(self, roster: Roster) -> bool:
         """Whether there is any such incident."""

@@ -23,9 +23,10 @@ class StormCalls:
 
 def unanswered(storm: Storm, roster: Roster, now: datetime) -> dict[str, list[str]]:
     """Person → the incidents that they have acknowledged by answering the storm's page, and whose
-    journals do not say so yet."""
+    journals do not say so yet: all that were on its list, those that are called for by themselves,
+    too."""
     left: dict[str, list[str]] = {}
-    wanting = storm.wanting(roster)
+    wanting = storm.all_wanting(roster)
     for answer in storm.answers:
         waiting = [
             member
@@ -34,7 +35,7 @@ def unanswered(storm: Storm, roster: Roster, now: datetime) -> dict[str, list[st
         ]
         own = [m for m in waiting if answer.person in _people_of(m.opened.team, roster, now)]
         # Somebody of no team in it who answers takes it all: nobody else need be called.
-        known = any(answer.person in _people_of(t, roster, now) for t in _teams(storm.held))
+        known = any(answer.person in _people_of(t, roster, now) for t in _teams(storm.members))
         for member in own if known else waiting:
             left.setdefault(answer.person, []).append(member.id)
     return left
