@@ -14,7 +14,7 @@ from typing import cast
 import click
 
 from daemon.cli.client import CommandFailure, config_option, settings_from
-from daemon.config.settings import environment
+from daemon.config.settings import Settings, environment
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.yaml_document import Mistakes
 
@@ -50,12 +50,25 @@ def run_command(config: Path | None, new_store: bool) -> None:
             f"the rules are wrong, so nothing was started; `stopgap check` shows this\n{error}"
         ) from None
     except (Permanent, Temporary) as error:
-        raise CommandFailure(str(error)) from None
+        raise CommandFailure(_with_settings(error, settings)) from None
     except BaseExceptionGroup as group:
         expected = group.subgroup((Permanent, Temporary))
         if expected is None:
             raise
-        raise CommandFailure(str(_first(expected))) from None
+        raise CommandFailure(_with_settings(_first(expected), settings)) from None
+
+
+def _with_settings(error: BaseException, settings: Settings) -> str:
+    """What ended the start; of a secret that is not there also which setting names it, and every
+    other one, so that they are not found out one at a time."""
+    from daemon.config.secrets import missing_secrets
+
+    missing = list(missing_secrets(settings, environment(), settings))
+    if not any(one.why == str(error) for one in missing):
+        return str(error)
+    file = settings.origin or "the settings"
+    lines = (f"{file}: {one.place}: {one.why} ({one.mend})" for one in missing)
+    return "\n".join(("secrets are missing, so nothing was started", *lines))
 
 
 def _load_without(library: str, *others: str) -> None:

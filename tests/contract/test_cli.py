@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 from unittest.mock import patch
@@ -17,8 +18,10 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from daemon import app
 from daemon.cli import _HOME_OF, main
 from daemon.cli import stopgap as command_line
+from daemon.config.settings import Settings, secret
 
 ROOT = Path(__file__).parents[2]
 ALLOWED = """
@@ -164,6 +167,30 @@ def test_each_secret_that_cannot_be_read_is_named_with_its_mend(home: Path) -> N
     assert "X-Token" not in ended.stdout
     warned = json.loads(stopgap(home, "check", "--json", THERE="1", **SECRETS).stdout)["warnings"]
     assert len(warned) == 4
+
+
+def test_a_start_without_its_secrets_names_all_of_them_with_their_settings(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def begins(settings: Settings, environ: Mapping[str, str], **_: bool) -> None:
+        assert settings.auth.webhook_token is not None
+        secret(settings.auth.webhook_token, environ, settings.base)
+
+    monkeypatch.setattr(app, "serve", begins)
+    (home / "stopgap.yaml").write_text(
+        "auth: {webhook_token: 'file:hook'}\nprometheus: {headers: {X-Token: 'env:NOT_THERE'}}\n"
+    )
+    ended = stopgap(home, "run", **SECRETS)
+    assert ended.returncode == 1
+    first, *lines = ended.stderr.splitlines()
+    assert first.endswith("secrets are missing, so nothing was started")
+    file = home / "stopgap.yaml"
+    assert sorted(lines) == [
+        f"{file}: auth.webhook_token: cannot read the secret in hook: No such file or directory "
+        "(write it)",
+        f"{file}: prometheus.headers.X-Token: the environment variable NOT_THERE is not set; "
+        "it should hold a secret (export it here, and in the daemon's unit)",
+    ]
 
 
 def test_addresses_by_which_no_daemon_starts_are_mistakes(home: Path) -> None:
