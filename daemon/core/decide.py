@@ -7,7 +7,7 @@ requests: `conduct` starts those that are not under way.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from daemon.core.decision import (
@@ -24,7 +24,7 @@ from daemon.core.decision import (
 from daemon.core.diagnosis.due import dossier_due
 from daemon.core.incident import events as e
 from daemon.core.incident.fold import apply_event
-from daemon.core.incident.state import Incident
+from daemon.core.incident.state import Incident, PageState
 from daemon.core.people.roster import Roster
 from daemon.core.recovery.guardrails import is_storm
 from daemon.core.recovery.lifecycle import next_action
@@ -34,16 +34,15 @@ from daemon.core.response.alert_silences import silence_due
 from daemon.core.response.amendments import amendments_due
 from daemon.core.response.call_answers import snoozed_calls_due
 from daemon.core.response.endings import endings_due, storm_endings_due
-from daemon.core.response.escalation import engagements_due, pages_due
+from daemon.core.response.escalation import engagements_due, held_for_others, pages_due
 from daemon.core.response.milestones import overdue_milestones
 from daemon.core.response.open_pages import retries_due, undelivered
 from daemon.core.response.pager_sync import pager_states_due
 from daemon.core.response.paging import direct_page, headline
 from daemon.core.response.role_requests import role_requests_due
 from daemon.core.response.rooms import rooms_due
-from daemon.core.response.storm import Storm
 from daemon.core.response.storm_decision import storm_due
-from daemon.core.response.storm_growth import is_told_by_storm
+from daemon.core.response.storm_growth import can_be_told_by_storm, is_told_by_storm
 from daemon.core.response.update_schedule import updates_due
 from daemon.core.rules.rule import Rule
 
@@ -87,7 +86,7 @@ def decide(
         return service | people
     # Without its rule nothing says what to ask.
     dossier = dossier_due(incident, surroundings.storm) if rule is not None else Decision()
-    due = _deliveries(incident, surroundings.storm) | service | people | paging | dossier
+    due = _deliveries(incident, surroundings, now) | service | people | paging | dossier
     return due | _counterparts(incident)
 
 
@@ -104,7 +103,7 @@ def _quiet(incident: Incident, service: Decision, roster: Roster, now: datetime)
     asked = engagements_due(incident, roster, now) | retries_due(incident, now)
     if asked.record:
         return asked | service.without_record
-    return _deliveries(incident) | service | asked | _counterparts(incident)
+    return _send(undelivered(incident)) | service | asked | _counterparts(incident)
 
 
 _MOST = 100
@@ -173,8 +172,19 @@ def _counterparts(incident: Incident) -> Decision:
     return Decision(effects=tuple(WriteCounterpart(what, other) for what, other in pending))
 
 
-def _deliveries(incident: Incident, storm: Storm | None = None) -> Decision:
+def _deliveries(incident: Incident, surroundings: Surroundings, now: datetime) -> Decision:
+    """The pages to deliver: without those for which the page of its storm stands, or would, if one
+    comes of what begins beside it just now."""
+    storm = surroundings.storm
     pages = [p for p in undelivered(incident) if not is_told_by_storm(incident, p, storm)]
+    held_until = held_for_others(incident, surroundings.page_hold, now)
+    if storm is not None or held_until is None or not _may_be_storm(surroundings):
+        return _send(pages)
+    rest = [page for page in pages if not can_be_told_by_storm(incident, page)]
+    return _send(rest) | Decision(wake_at=held_until if len(rest) < len(pages) else None)
+
+
+def _send(pages: Sequence[PageState]) -> Decision:
     return Decision(effects=tuple(SendPage(page.queued.page) for page in pages))
 
 
@@ -213,7 +223,7 @@ def _after_closing(
         review |= Decision(effects=(RecordSamples(),))
     told = _told_later(incident, surroundings, now)
     rooms = rooms_due(incident, surroundings.rooms, now)
-    return _deliveries(incident) | review | updates | silence | told | rooms
+    return _send(undelivered(incident)) | review | updates | silence | told | rooms
 
 
 def _sentiment_due(incident: Incident, rule: Rule | None, now: datetime) -> Decision:

@@ -457,6 +457,27 @@ async def test_services_that_begin_together_ring_once_though_the_storm_comes_aft
     assert len(stage.phones["ada"].pages) <= 3
 
 
+async def test_what_they_ask_for_waits_with_the_first_page_while_others_begin_beside_them(
+    stage: Stage,
+) -> None:
+    """Without a plan a Commander is asked for as soon as the numbers are there."""
+    without_plan = RULE[: RULE.index("recover:")] + RULE[RULE.index("verify:") :]
+    stage = Stage(stage.folder, rule_text=without_plan, service=stage.service)
+    stage.page_hold = timedelta(seconds=2)
+    async with stage.daemon() as daemon:
+        await daemon.at(180)
+        await daemon.receives(*(alert(service=name) for name in services(2)))
+        await daemon.at(181)
+        asked = [p for i in await stage.incidents() for p in i.pages.values() if p.pending]
+        assert {page.queued.purpose for page in asked} == {"role_request"}
+        assert not any(phone.pages for phone in stage.phones.values())
+        await daemon.receives(*(alert(service=name) for name in services(5)[2:]))
+        await daemon.at(186)
+    rung = [page.title for phone in stage.phones.values() for page in phone.pages]
+    assert rung
+    assert all(title.startswith("Storm since") for title in rung)
+
+
 async def test_as_many_as_keep_steps_from_starting_are_called_for_once(stage: Stage) -> None:
     """What is a storm for recovery is one for whoever is called, to the very service."""
     stage.page_hold = timedelta(seconds=2)

@@ -96,14 +96,19 @@ def pages_due(
     asked = len(jumps) > incident.people.past_jumps and not served
     if asked and all(p.jumps < len(jumps) for p in present):
         return _jump(campaign, jumps[-1].tier, now)
-    held_until = incident.clock_from + hold
-    # An opening that was stamped by a clock minutes ahead holds nothing until then.
-    held = incident.clock_from - hold <= now < held_until
+    held_until = held_for_others(incident, hold, now)
     unmeasured = bool(incident.rule) and incident.problem is None
     released = incident.organization.released_at is not None
-    if held and not pages and (gathers or unmeasured or released):
+    if held_until is not None and not pages and (gathers or unmeasured or released):
         return Decision(wake_at=held_until)
     return _advance(campaign, now)
+
+
+def held_for_others(incident: Incident, hold: timedelta, now: datetime) -> datetime | None:
+    """Until when the first page waits while others begin beside it; None if that is over."""
+    held_until = incident.clock_from + hold
+    # An opening that was stamped by a clock minutes ahead holds nothing until then.
+    return held_until if incident.clock_from - hold <= now < held_until else None
 
 
 def engagements_due(incident: Incident, roster: Roster, now: datetime) -> Decision:

@@ -81,9 +81,14 @@ def is_told_by_storm(incident: Incident, page: PageState, storm: Storm | None) -
     """Whether a page that waits is not delivered, for the storm's page tells that something waits:
     of an incident that it calls for, and of one that is called for by itself where its Commander
     has others of the storm, too. What a person asks of another is never held."""
-    queued = page.queued
-    if storm is None or not (storm.is_held(incident) or queued.person in storm.commanders):
+    if storm is None or not (storm.is_held(incident) or page.queued.person in storm.commanders):
         return False
+    return can_be_told_by_storm(incident, page)
+
+
+def can_be_told_by_storm(incident: Incident, page: PageState) -> bool:
+    """Whether a page that waits is one of those for which a storm's page stands."""
+    queued = page.queued
     request = incident.people.requests.get(queued.about)
     by_person = queued.purpose == "role_request" and request is not None and request.event.by
     return page.pending and queued.purpose in _HELD and not by_person
