@@ -25,6 +25,9 @@ from tests.simulation.scenario import STORM_SERVICES, Fault, FaultKind, Scenario
 from tests.simulation.setting import TARGETS
 
 T = TypeVar("T")
+SLOWEST_PAGER = 9.5
+"""Seconds. One that answers at the very moment at which it is given up has rung, which nobody can
+know, and the next way rings too."""
 USUAL = 0.002
 """The share of failures of a service that is well."""
 
@@ -235,7 +238,7 @@ class Phone:
         outside = self._outside
         slow = outside.fault("pager slow", self._person)
         if slow:
-            await asyncio.sleep(slow.size * 2)
+            await asyncio.sleep(min(slow.size * 2, SLOWEST_PAGER))
         if outside.fault("pager down", self._person):
             raise Temporary("the simulated pager is away")
         if self._way == "phone-1" and outside.fault("pager broken", self._person):
