@@ -264,7 +264,7 @@ class GivenAnswers:
 
         def answer(now: float) -> Values:
             newest = [at for at in self._scraped(match["selector"], now, width) if at is not None]
-            return self._one(math.floor(width / self.scrape) if newest else None)
+            return self._one(max(1, math.floor(width / self.scrape)) if newest else None)
 
         return answer
 
