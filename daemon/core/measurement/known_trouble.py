@@ -18,6 +18,8 @@ def bins_outside(
 ) -> Sequence[Bin]:
     """Those that hold nothing of the trouble; `width` is that of a bin that does not tell its
     begin."""
+    if not trouble:
+        return bins
     seconds = width.total_seconds()
     return [
         b
@@ -30,6 +32,8 @@ def samples_outside(
     history: Sequence[tuple[float, float]], width: timedelta, trouble: Sequence[Precedent]
 ) -> Sequence[tuple[float, float]]:
     """Those that hold nothing of the trouble; a sample may be of the window before it."""
+    if not trouble:
+        return history
     seconds = width.total_seconds()
     return [one for one in history if not _within(trouble, one[0] - seconds, one[0], seconds)]
 
